@@ -1,0 +1,1 @@
+"""Robosure: insurance for robot fleets."""

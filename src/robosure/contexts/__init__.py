@@ -1,0 +1,1 @@
+"""The business, one folder per service; they tell each other facts, never call."""

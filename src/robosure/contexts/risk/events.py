@@ -1,0 +1,32 @@
+"""What risk tells the others: how risky a robot is found to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from robosure.kernel.events import DomainEvent
+
+
+@dataclass(frozen=True)
+class RobotScored(DomainEvent):
+    """A robot has a new score.
+
+    Attributes:
+        score: 0 (safest) to 100 (riskiest), one decimal.
+        band: ``low``, ``moderate``, ``elevated``, ``high`` or ``severe``.
+        multiplier: what the score alone does to the price, 0.70 to 1.80.
+        model_version: of the scoring model.
+        samples: how many telemetry samples it stands on.
+    """
+
+    robot_id: UUID
+    score_id: UUID
+    score: Decimal
+    band: str
+    multiplier: Decimal
+    model_version: str
+    samples: int
+    scored_at: datetime

@@ -1,0 +1,77 @@
+"""The API process: all contexts' routes, or some, behind one application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+
+from robosure.entrypoints.registry import load
+from robosure.platform.context import Context
+from robosure.platform.http.app import build_app
+from robosure.platform.http.edge import Edge
+from robosure.platform.jobs import celery_app, celery_sender, install_sender
+from robosure.platform.runtime import Runtime, open_runtime
+from robosure.platform.security import Passwords, RoleCatalogue, Tokens
+from robosure.platform.settings import Settings, get_settings
+from robosure.platform.tracing import configure_tracing
+
+_DESCRIPTION: Final = """\
+Insurance for robot fleets: telemetry in, risk scored, policies priced and issued,
+claims settled with the robot's own telemetry as evidence.
+
+**Sign in** with *Authorize*: your e-mail as `username`, and your password; machines
+send `X-API-Key`. **Errors** are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)
+problem documents with a stable `code`. **Lists** page by `cursor`. **Money** is in
+minor units. A `POST` that creates money, cover or a claim takes `Idempotency-Key`.
+"""
+
+
+def create_app(
+    names: Sequence[str] = (),
+    *,
+    settings: Settings | None = None,
+    runtime: AbstractAsyncContextManager[Runtime] | None = None,
+) -> FastAPI:
+    """Build the API.
+
+    Args:
+        names: contexts whose routes to serve; all by default.
+        settings: this process's, by default.
+        runtime: opened at start and closed at the end; made from the settings by
+            default.
+    """
+    settings = settings or get_settings()
+    contexts = load(names)
+    everything = load()
+
+    @asynccontextmanager
+    async def live(app: FastAPI) -> AsyncIterator[None]:
+        configure_tracing(settings, service="robosure-api")
+        async with runtime or open_runtime(settings) as opened:
+            app.state.edge = _edge(opened, everything)
+            yield
+
+    install_sender(celery_sender(celery_app(settings)))
+    return build_app(
+        [context.router for context in contexts if context.router],
+        lifespan=live,
+        title="Robosure",
+        version=version("robosure"),
+        description=_DESCRIPTION,
+        max_body_bytes=settings.max_body_bytes,
+    )
+
+
+def _edge(runtime: Runtime, contexts: Sequence[Context]) -> Edge:
+    keys = [c.authenticator for c in contexts if c.authenticator is not None]
+    return Edge(
+        runtime=runtime,
+        tokens=Tokens.from_settings(runtime.settings),
+        passwords=Passwords(),
+        roles=RoleCatalogue(context.permissions for context in contexts),
+        keys=keys[0] if keys else None,
+    )

@@ -1,0 +1,104 @@
+"""What can go wrong in the business, in words that know nothing of HTTP.
+
+A domain error has a stable ``code``, a ``kind`` and details. One table in
+``platform.http.problems`` maps kinds to statuses.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorKind(StrEnum):
+    """How a failure is to be understood, whatever carries it outside."""
+
+    INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    STALE = "stale"
+    NOT_YET_KNOWN = "not_yet_known"
+    TOO_LARGE = "too_large"
+    UNAVAILABLE = "unavailable"
+
+
+class DomainError(Exception):
+    """A refusal that the caller can understand and act upon.
+
+    Attributes:
+        code: stable, in snake_case; part of the API.
+        details: what a reader needs to act, JSON-serialisable after ``str``.
+    """
+
+    kind: ClassVar[ErrorKind] = ErrorKind.INVALID
+
+    def __init__(self, code: str, **details: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.details = details
+
+    def __str__(self) -> str:
+        """Read as a sentence: the code, then the details."""
+        words = self.code.replace("_", " ")
+        facts = ", ".join(f"{key}={value}" for key, value in self.details.items())
+        return f"{words} ({facts})" if facts else words
+
+
+class Invalid(DomainError):
+    """A value breaks a rule, whatever the state of the world."""
+
+
+class Unauthenticated(DomainError):
+    """Nobody knows who is asking."""
+
+    kind = ErrorKind.UNAUTHENTICATED
+
+
+class Forbidden(DomainError):
+    """The one who asks may not."""
+
+    kind = ErrorKind.FORBIDDEN
+
+
+class NotFound(DomainError):
+    """There is no such thing, or none that the one who asks may see."""
+
+    kind = ErrorKind.NOT_FOUND
+
+
+class InvalidState(DomainError):
+    """The thing exists, and its state refuses the action."""
+
+    kind = ErrorKind.CONFLICT
+
+
+class AlreadyExists(DomainError):
+    """Another thing holds that unique name."""
+
+    kind = ErrorKind.CONFLICT
+
+
+class Stale(DomainError):
+    """The thing was changed by someone else since it was read."""
+
+    kind = ErrorKind.STALE
+
+
+class NotYetKnown(DomainError):
+    """Another context's fact has not arrived here yet; trying again will help."""
+
+    kind = ErrorKind.NOT_YET_KNOWN
+
+
+class TooLarge(DomainError):
+    """More was sent than is taken at once."""
+
+    kind = ErrorKind.TOO_LARGE
+
+
+class Unavailable(DomainError):
+    """Something this depends on does not answer; trying again will help."""
+
+    kind = ErrorKind.UNAVAILABLE

@@ -1,0 +1,22 @@
+"""PostgreSQL: sessions, the mapping, and the transaction at the edge."""
+
+from robosure.platform.database.mapping import metadata, registry
+from robosure.platform.database.numbers import next_number
+from robosure.platform.database.session import (
+    Database,
+    ReadSession,
+    WriteSession,
+    translating,
+)
+from robosure.platform.database.types import JsonOf
+
+__all__ = [
+    "Database",
+    "JsonOf",
+    "ReadSession",
+    "WriteSession",
+    "metadata",
+    "next_number",
+    "registry",
+    "translating",
+]

@@ -1,0 +1,193 @@
+"""The transaction at the edge: the only code that commits.
+
+A :class:`ReadSession` cannot write and a :class:`WriteSession` commits as one with the
+facts it records; they are different types, so a query cannot be handed the wrong one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import event, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.pool import NullPool
+
+from robosure.kernel.aggregate import Aggregate
+from robosure.kernel.errors import DomainError, Stale
+from robosure.platform.logging import get_logger
+from robosure.platform.metrics import DATABASE_QUERY_SECONDS
+from robosure.platform.settings import Settings
+
+AfterCommit = Callable[[], Awaitable[None]]
+_AFTER_COMMIT: Final = "after_commit"
+_AGGREGATES: Final = "aggregates"
+
+
+class ReadSession(AsyncSession):
+    """Reads, in a transaction that PostgreSQL itself holds to reading."""
+
+
+class TellingSession(Session):
+    """The synchronous core of a write session; remembers the aggregates it saw."""
+
+
+class WriteSession(AsyncSession):
+    """Reads and writes; :meth:`Database.write` commits it."""
+
+    sync_session_class = TellingSession
+
+    def after_commit(self, action: AfterCommit) -> None:
+        """Do this once the transaction is committed, and not if it is not."""
+        self.info.setdefault(_AFTER_COMMIT, []).append(action)
+
+
+class Database:
+    """A pool of connections, and transactions on them."""
+
+    def __init__(
+        self, url: str, *, pool_size: int = 10, slow_query_ms: int = 200
+    ) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            url, json_serializer=_dump_json, json_deserializer=orjson.loads,
+            pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True,
+            connect_args={"server_settings": {"timezone": "UTC"}},
+        )  # fmt: skip
+        _time_queries(self.engine, slow_query_ms)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Database:
+        """Build from the installation's settings."""
+        return cls(
+            settings.database_url.get_secret_value(),
+            pool_size=settings.database_pool_size,
+            slow_query_ms=settings.slow_query_ms,
+        )
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadSession]:
+        """Open a read-only transaction on one snapshot."""
+        async with ReadSession(self.engine, expire_on_commit=False) as session:
+            await session.connection(
+                execution_options={
+                    "postgresql_readonly": True,
+                    "isolation_level": "REPEATABLE READ",
+                }
+            )
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[WriteSession]:
+        """Open a transaction; commit it at the end, or roll all of it back.
+
+        Raises:
+            Stale: an aggregate was changed by someone else since it was read.
+        """
+        async with WriteSession(self.engine, expire_on_commit=False) as session:
+            with _stale_as_domain_error():
+                yield session
+                await session.commit()
+            for action in session.info.pop(_AFTER_COMMIT, ()):
+                await _attempt(action)
+
+    async def ping(self) -> None:
+        """Raise unless the database answers."""
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        await self.engine.dispose()
+
+
+class _stale_as_domain_error:  # noqa: N801 - reads as the statement it is
+    """Translate a lost optimistic lock wherever it shows: at flush or at commit."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, _tb: object) -> None:
+        if isinstance(error, StaleDataError):
+            raise Stale("stale_version") from error
+
+
+async def _attempt(action: AfterCommit) -> None:
+    """Run what follows a commit; the commit stands whatever becomes of it."""
+    try:
+        await action()
+    except Exception:  # noqa: BLE001 - a sweeper repeats what is lost here
+        get_logger().warning("platform.database.after_commit_failed", exc_info=True)
+
+
+@asynccontextmanager
+async def translating(
+    session: WriteSession, constraints: Mapping[str, DomainError]
+) -> AsyncIterator[None]:
+    """Flush at the end, and raise the domain's word for a violated constraint.
+
+    Args:
+        session: what to flush.
+        constraints: by constraint name, the error to raise instead.
+    """
+    try:
+        yield
+        await session.flush()
+    except IntegrityError as error:
+        name = constraint_of(error)
+        if name is not None and name in constraints:
+            raise constraints[name] from error
+        raise
+
+
+def constraint_of(error: IntegrityError) -> str | None:
+    """Return the name of the constraint that was violated."""
+    cause: Any = getattr(error.orig, "__cause__", None)
+    return getattr(cause, "constraint_name", None)
+
+
+def throwaway_engine(url: str) -> AsyncEngine:
+    """Return an engine that keeps no connection, for one-off administration."""
+    return create_async_engine(url, poolclass=NullPool)
+
+
+@event.listens_for(TellingSession, "loaded_as_persistent")
+@event.listens_for(TellingSession, "after_attach")
+def _remember(session: Session, instance: object) -> None:
+    """Hold on to aggregates, so that a fact recorded on one cannot be lost with it."""
+    if isinstance(instance, Aggregate):
+        seen: dict[int, Aggregate] = session.info.setdefault(_AGGREGATES, {})
+        seen.setdefault(id(instance), instance)
+
+
+def seen_aggregates(session: Session) -> list[Aggregate]:
+    """Return the aggregates this session loaded or added, in that order."""
+    return list(session.info.get(_AGGREGATES, {}).values())
+
+
+def _time_queries(engine: AsyncEngine, slow_query_ms: int) -> None:
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def _start(connection: Any, *_: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.info["query_started"] = time.perf_counter()
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def _stop(  # pyright: ignore[reportUnusedFunction]
+        connection: Any, _cursor: Any, statement: str, *_: Any
+    ) -> None:
+        elapsed = time.perf_counter() - connection.info.pop("query_started")
+        DATABASE_QUERY_SECONDS.observe(elapsed)
+        if elapsed * 1000 >= slow_query_ms:
+            get_logger().warning(
+                "platform.database.query_slow",
+                statement=statement[:500],
+                duration_ms=round(elapsed * 1000, 1),
+            )
+
+
+def _dump_json(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,43 @@
+"""Column types that carry the domain's values."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter
+from sqlalchemy import Dialect
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator
+
+T = TypeVar("T")
+
+
+class JsonOf(TypeDecorator[T], Generic[T]):
+    """A JSONB document that is a typed value in Python.
+
+    Money becomes ``{"minor", "currency"}``, a Decimal a string, a tuple a list; reading
+    validates. ``Column("terms", JsonOf(ProductTerms))``.
+    """
+
+    impl = JSONB
+    cache_ok = True
+
+    def __init__(self, type_: Any) -> None:
+        super().__init__()
+        self.type_ = type_
+        self._adapter: TypeAdapter[T] = TypeAdapter(type_)
+
+    def process_bind_param(self, value: T | None, dialect: Dialect) -> Any:
+        """Write the value as JSON."""
+        del dialect
+        return None if value is None else self._adapter.dump_python(value, mode="json")
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> T | None:
+        """Read and validate it."""
+        del dialect
+        return None if value is None else self._adapter.validate_python(value)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """Compare as JSONB, so that its operators take plain values."""
+        del op, value
+        return self.impl_instance

@@ -1,0 +1,125 @@
+"""Private by default: every route states the permission it needs, or says public."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
+
+from robosure.kernel.errors import Forbidden, Unauthenticated
+from robosure.platform.correlation import act_for
+from robosure.platform.http.edge import EdgeDep
+from robosure.platform.security import Principal
+
+_bearer: Final = OAuth2PasswordBearer(
+    tokenUrl="/api/v1/auth/token", auto_error=False, scheme_name="password"
+)
+_api_key: Final = APIKeyHeader(
+    name="X-API-Key", auto_error=False, scheme_name="api_key"
+)
+
+
+async def authenticate(
+    request: Request,
+    edge: EdgeDep,
+    token: Annotated[str | None, Depends(_bearer)],
+    api_key: Annotated[str | None, Depends(_api_key)],
+) -> Principal:
+    """Prove who is asking, by access token or API key.
+
+    Raises:
+        Unauthenticated: nothing was presented, or it proves nothing.
+    """
+    now = edge.runtime.clock.now()
+    if token is not None:
+        principal = edge.tokens.verify(token, now=now)
+    elif api_key is not None and edge.keys is not None:
+        async with edge.runtime.database.write() as session:
+            known = await edge.keys.authenticate(session, api_key, now=now)
+        if known is None:
+            raise Unauthenticated("invalid_api_key")
+        principal = known
+    else:
+        raise Unauthenticated("not_signed_in")
+    request.state.principal = principal
+    act_for(principal.subject)
+    return principal
+
+
+class Access:
+    """A route's statement of who may use it."""
+
+
+class Public(Access):
+    """Anyone may; nobody is asked who they are."""
+
+    async def __call__(self) -> None:
+        """Let pass."""
+
+
+class Requires(Access):
+    """Who holds the permission may."""
+
+    def __init__(self, permission: str) -> None:
+        self.permission = permission
+
+    async def __call__(
+        self, principal: Annotated[Principal, Depends(authenticate)]
+    ) -> Principal:
+        """Let pass who may, and say who it is.
+
+        Raises:
+            Forbidden: the principal lacks the permission.
+        """
+        if not principal.may(self.permission):
+            raise Forbidden("permission_required", permission=self.permission)
+        return principal
+
+
+class SignedIn(Access):
+    """Whoever is signed in may, about themselves."""
+
+    async def __call__(
+        self, principal: Annotated[Principal, Depends(authenticate)]
+    ) -> Principal:
+        """Let pass who is signed in, and say who it is."""
+        return principal
+
+
+def requires(permission: str) -> Any:
+    """State the permission; as a route dependency or an annotated ``Principal``."""
+    return Depends(Requires(permission))
+
+
+def signed_in() -> Any:
+    """State that anyone who is signed in may, as for reading one's own account."""
+    return Depends(SignedIn())
+
+
+def public() -> Any:
+    """State that anyone may."""
+    return Depends(Public())
+
+
+def access_of(dependant: Dependant) -> list[Access]:
+    """Return what a route states, however deep in its dependencies."""
+    call: object = dependant.call
+    deeper = [found for d in dependant.dependencies for found in access_of(d)]
+    return [call, *deeper] if isinstance(call, Access) else deeper
+
+
+def api_routes(app: FastAPI) -> Iterator[tuple[str, Any]]:
+    """Return every API route of the application, with methods and path as a name."""
+    for context in iter_route_contexts(app.router.routes):
+        if isinstance(context.original_route, APIRoute):
+            methods = ",".join(sorted(context.methods or ()))
+            yield f"{methods} {context.path}", context
+
+
+def routes_without_access(app: FastAPI) -> list[str]:
+    """Return the routes that state nothing; an application with any will not start."""
+    return [name for name, route in api_routes(app) if not access_of(route.dependant)]

@@ -1,0 +1,133 @@
+"""The HTTP application: routers, health, metrics, docs, and the checks at its start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Protocol
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import Response
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from robosure.platform import metrics
+from robosure.platform.http.access import public, routes_without_access
+from robosure.platform.http.docs import install_docs
+from robosure.platform.http.edge import RuntimeDep
+from robosure.platform.http.middleware import EdgeMiddleware
+from robosure.platform.http.models import OutputModel
+from robosure.platform.http.problems import install
+from robosure.platform.runtime import Runtime
+
+API_PREFIX: Final = "/api/v1"
+
+
+class Lifespan(Protocol):
+    """Opens ``app.state.edge`` and closes it."""
+
+    def __call__(self, app: FastAPI) -> AbstractAsyncContextManager[None]:
+        """Live."""
+        ...
+
+
+class Health(OutputModel):
+    """The process is alive."""
+
+    status: str
+
+
+class Readiness(OutputModel):
+    """Whether what the process depends on answers, by name."""
+
+    status: str
+    checks: dict[str, str]
+
+
+def build_app(
+    routers: Sequence[APIRouter],
+    *,
+    lifespan: Lifespan,
+    title: str,
+    version: str,
+    description: str,
+    max_body_bytes: int,
+) -> FastAPI:
+    """Assemble the application.
+
+    Raises:
+        RuntimeError: a route states neither a permission nor that it is public.
+    """
+    app = FastAPI(
+        title=title,
+        version=version,
+        description=description,
+        lifespan=lifespan,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        docs_url=None,
+        redoc_url=None,
+    )
+    for router in routers:
+        app.include_router(router, prefix=API_PREFIX)
+    app.include_router(_operations)
+    install_docs(app)
+    install(app)
+    app.add_middleware(EdgeMiddleware, max_body_bytes=max_body_bytes)
+    if unstated := routes_without_access(app):
+        message = f"routes without requires() or public(): {', '.join(unstated)}"
+        raise RuntimeError(message)
+    return app
+
+
+_operations = APIRouter(tags=["operations"])
+
+
+@_operations.get("/health", summary="Is the process alive?", dependencies=[public()])
+async def health() -> Health:
+    """Answer without asking anything else."""
+    return Health(status="alive")
+
+
+@_operations.get(
+    "/ready",
+    summary="Can it work?",
+    dependencies=[public()],
+    responses={503: {"model": Readiness, "description": "Something does not answer."}},
+)
+async def ready(runtime: RuntimeDep, response: Response) -> Readiness:
+    """Ask the database and Redis."""
+    checks = {"database": await _database(runtime), "redis": await _redis(runtime)}
+    works = all(answer == "ok" for answer in checks.values())
+    response.status_code = 200 if works else 503
+    return Readiness(status="ready" if works else "not ready", checks=checks)
+
+
+@_operations.get("/metrics", summary="Prometheus metrics", dependencies=[public()])
+def prometheus() -> Response:
+    """Expose every process's metrics in Prometheus' text format."""
+    content, media_type = metrics.exposition()
+    return Response(content, headers={"Content-Type": media_type})
+
+
+@_operations.get(
+    "/metrics/summary", summary="Metrics for people", dependencies=[public()]
+)
+def metrics_summary() -> dict[str, float]:
+    """List counters, gauges and the sums of histograms by name."""
+    return metrics.summary()
+
+
+async def _database(runtime: Runtime) -> str:
+    try:
+        await runtime.database.ping()
+    except (SQLAlchemyError, OSError):
+        return "no answer"
+    return "ok"
+
+
+async def _redis(runtime: Runtime) -> str:
+    try:
+        await runtime.redis.ping()
+    except (RedisError, OSError):
+        return "no answer"
+    return "ok"

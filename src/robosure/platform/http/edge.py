@@ -1,0 +1,123 @@
+"""What the HTTP layer stands on, and the dependencies that hand it to routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.types import Scope
+
+from robosure.kernel.time import Clock
+from robosure.platform import audit
+from robosure.platform.cache import Cache
+from robosure.platform.database.session import ReadSession, WriteSession
+from robosure.platform.files import FileStorage
+from robosure.platform.runtime import Runtime
+from robosure.platform.security import (
+    KeyAuthenticator,
+    Passwords,
+    RoleCatalogue,
+    Tokens,
+)
+from robosure.platform.settings import Settings
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The runtime, and what only the edge needs."""
+
+    runtime: Runtime
+    tokens: Tokens
+    passwords: Passwords
+    roles: RoleCatalogue
+    keys: KeyAuthenticator | None
+
+
+def edge_of(request: Request) -> Edge:
+    """Return the application's edge."""
+    edge: Edge = request.app.state.edge
+    return edge
+
+
+EdgeDep = Annotated[Edge, Depends(edge_of)]
+
+
+async def _read(edge: EdgeDep) -> AsyncIterator[ReadSession]:
+    async with edge.runtime.database.read() as session:
+        yield session
+
+
+async def _write(request: Request, edge: EdgeDep) -> AsyncIterator[WriteSession]:
+    async with edge.runtime.database.write() as session:
+        request.state.write_session = session
+        yield session
+        await audit.record(
+            session,
+            principal=getattr(request.state, "principal", None),
+            action=f"{request.method} {route_template(request)}",
+            subject={key: str(value) for key, value in request.path_params.items()},
+            clock=edge.runtime.clock,
+        )
+
+
+def route_template(request: Request) -> str:
+    """Return the route's path as declared: ``/api/v1/quotes/{quote_id}``."""
+    return template_of(request.scope)
+
+
+def template_of(scope: Scope) -> str:
+    """Return the matched route's template, or ``unmatched``."""
+    included = scope.get("fastapi", {}).get("effective_route_context")
+    for matched in (included, scope.get("route")):
+        path: object = getattr(matched, "path_format", None)
+        if isinstance(path, str):
+            return path
+    return "unmatched"
+
+
+ReadDb = Annotated[ReadSession, Depends(_read, scope="function")]
+WriteDb = Annotated[WriteSession, Depends(_write, scope="function")]
+
+
+def _clock(edge: EdgeDep) -> Clock:
+    return edge.runtime.clock
+
+
+def _files(edge: EdgeDep) -> FileStorage:
+    return edge.runtime.files
+
+
+def _settings(edge: EdgeDep) -> Settings:
+    return edge.runtime.settings
+
+
+def _cache(edge: EdgeDep) -> Cache:
+    return edge.runtime.cache
+
+
+def _runtime(edge: EdgeDep) -> Runtime:
+    return edge.runtime
+
+
+def _tokens(edge: EdgeDep) -> Tokens:
+    return edge.tokens
+
+
+def _passwords(edge: EdgeDep) -> Passwords:
+    return edge.passwords
+
+
+def _roles(edge: EdgeDep) -> RoleCatalogue:
+    return edge.roles
+
+
+ClockDep = Annotated[Clock, Depends(_clock)]
+FilesDep = Annotated[FileStorage, Depends(_files)]
+SettingsDep = Annotated[Settings, Depends(_settings)]
+CacheDep = Annotated[Cache, Depends(_cache)]
+RuntimeDep = Annotated[Runtime, Depends(_runtime)]
+TokensDep = Annotated[Tokens, Depends(_tokens)]
+PasswordsDep = Annotated[Passwords, Depends(_passwords)]
+RolesDep = Annotated[RoleCatalogue, Depends(_roles)]

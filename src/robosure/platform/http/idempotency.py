@@ -1,0 +1,164 @@
+"""Idempotency-Key: a POST that is repeated has one effect and one answer.
+
+The answer is stored in the transaction of the effect, so neither can exist without the
+other. Same key and same request: the stored answer again. Same key, another request:
+422. The first one still in flight: 409.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Index,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Uuid,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from robosure.kernel.errors import Invalid, InvalidState
+from robosure.platform.database.mapping import PLATFORM_SCHEMA, metadata
+from robosure.platform.database.session import WriteSession
+from robosure.platform.http.access import authenticate
+from robosure.platform.http.edge import WriteDb
+from robosure.platform.security import Principal
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("subject", Uuid, primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", Text, nullable=False),
+    Column(
+        "created_at", DateTime(timezone=True), nullable=False, server_default=func.now()
+    ),
+    Index("ix_idempotency_keys_created_at", "created_at"),
+    schema=PLATFORM_SCHEMA,
+)
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A key that this request is the first to use."""
+
+    session: WriteSession
+    subject: Principal
+    key: str
+    fingerprint: str
+
+
+class _AnsweredBeforeError(Exception):
+    """Carries the stored answer past the endpoint."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+async def _claim(
+    request: Request,
+    session: WriteDb,
+    principal: Annotated[Principal, Depends(authenticate)],
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            max_length=255,
+            description="Makes repeating this safe: a fresh UUID per intent.",
+        ),
+    ] = None,
+) -> None:
+    if key is None:
+        return
+    fingerprint = await _fingerprint(request)
+    lock = func.hashtextextended(f"{principal.subject}:{key}", 0)
+    locked = await session.execute(select(func.pg_try_advisory_xact_lock(lock)))
+    if not locked.scalar_one():
+        raise InvalidState("idempotency_key_in_flight", key=key)
+    stored = (
+        await session.execute(
+            select(idempotency_keys).where(
+                idempotency_keys.c.subject == principal.subject,
+                idempotency_keys.c.key == key,
+            )
+        )
+    ).first()
+    if stored is None:
+        request.state.claim = _Claim(session, principal, key, fingerprint)
+    elif stored.fingerprint != fingerprint:
+        raise Invalid("idempotency_key_reused", key=key)
+    else:
+        raise _AnsweredBeforeError(_stored_response(stored))
+
+
+Idempotent: Any = Depends(_claim)
+"""Route dependency: ``dependencies=[requires("quotes:write"), Idempotent]``."""
+
+
+async def _fingerprint(request: Request) -> str:
+    body = await request.body()
+    parts = (request.method, request.url.path, request.url.query)
+    return hashlib.sha256("\n".join(parts).encode() + b"\n" + body).hexdigest()
+
+
+def _stored_response(row: Any) -> Response:
+    headers = {**row.headers, "Idempotency-Replayed": "true"}
+    return Response(base64.b64decode(row.body), row.status, headers=headers)
+
+
+class _Route(APIRoute):
+    """Stores the answer to a claimed key before the transaction commits."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                response = await answer(request)
+            except _AnsweredBeforeError as before:
+                return before.response
+            claim: _Claim | None = getattr(request.state, "claim", None)
+            if claim is not None:
+                await _store(claim, response)
+            return response
+
+        return handle
+
+
+async def _store(claim: _Claim, response: Response) -> None:
+    kept = {"content-type", "location", "etag"}
+    await claim.session.execute(
+        insert(idempotency_keys).values(
+            subject=claim.subject.subject,
+            key=claim.key,
+            fingerprint=claim.fingerprint,
+            status=response.status_code,
+            headers={k: v for k, v in response.headers.items() if k in kept},
+            body=base64.b64encode(bytes(response.body)).decode(),
+        )
+    )
+
+
+class ApiRouter(APIRouter):
+    """A context's router; its routes understand ``Idempotent``."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(route_class=_Route, **options)

@@ -1,0 +1,206 @@
+"""Errors as RFC 9457 problem documents: one table from kinds to statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from starlette.exceptions import HTTPException
+
+from robosure.kernel.errors import DomainError, ErrorKind
+from robosure.platform.http.edge import template_of
+from robosure.platform.logging import get_logger
+from robosure.platform.metrics import APP_ERRORS
+
+MEDIA_TYPE: Final = "application/problem+json"
+_RETRY_AFTER_SECONDS: Final = {ErrorKind.NOT_YET_KNOWN: "1", ErrorKind.UNAVAILABLE: "5"}
+STATUS: Final[Mapping[ErrorKind, HTTPStatus]] = {
+    ErrorKind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorKind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    ErrorKind.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    ErrorKind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorKind.CONFLICT: HTTPStatus.CONFLICT,
+    ErrorKind.STALE: HTTPStatus.CONFLICT,
+    ErrorKind.NOT_YET_KNOWN: HTTPStatus.CONFLICT,
+    ErrorKind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ErrorKind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+class FieldProblem(BaseModel):
+    """One field that is wrong."""
+
+    field: str = Field(description="Where: a path such as body.term.expiry.")
+    code: str = Field(description="Stable name of the rule that it breaks.")
+    detail: str = Field(description="The rule, in words.")
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(examples=["https://robosure.dev/problems/quote_expired"])
+    title: str = Field(examples=["Quote expired"])
+    status: int = Field(examples=[409])
+    detail: str = Field(examples=["quote expired (valid_until=2026-03-01)"])
+    code: str = Field(
+        description="Stable; made for programs.", examples=["quote_expired"]
+    )
+    request_id: str | None = Field(description="Quote it to support.")
+    context: dict[str, Any] = Field(description="The facts behind the detail.")
+    errors: list[FieldProblem] = Field(description="Per field, where fields are wrong.")
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe a route's error answers in OpenAPI; 401 and 403 go without saying."""
+    return {
+        status: {
+            "model": Problem,
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"example": _example(status)}},
+        }
+        for status in sorted({401, 403, *statuses})
+    }
+
+
+def _example(status: int) -> dict[str, Any]:
+    phrase = HTTPStatus(status).phrase
+    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    return _document(
+        status, code=code, detail=phrase, request_id="01a1fc…"
+    ).model_dump()
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer every error with a problem document."""
+    app.add_exception_handler(DomainError, _domain_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_exception)
+    for away in (OperationalError, InterfaceError, RedisConnectionError, OSError):
+        app.add_exception_handler(away, _dependency_away)
+
+
+async def _domain_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, DomainError):
+        raise error
+    status = STATUS[error.kind]
+    if error.kind is ErrorKind.STALE and "if-match" in request.headers:
+        status = HTTPStatus.PRECONDITION_FAILED
+    headers: dict[str, str] = {}
+    if error.kind in _RETRY_AFTER_SECONDS:
+        headers["Retry-After"] = _RETRY_AFTER_SECONDS[error.kind]
+    if error.kind is ErrorKind.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem_response(
+        request.scope,
+        status,
+        code=error.code,
+        detail=str(error),
+        context=error.details,
+        headers=headers,
+    )
+
+
+async def _invalid_request(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = [
+        FieldProblem(
+            field=".".join(str(part) for part in each["loc"]),
+            code=str(each["type"]),
+            detail=str(each["msg"]),
+        )
+        for each in error.errors()
+    ]
+    malformed = any(each.code == "json_invalid" for each in found)
+    return problem_response(
+        request.scope,
+        HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY,
+        code="malformed_json" if malformed else "invalid_request",
+        detail="; ".join(f"{each.field}: {each.detail}" for each in found[:3]),
+        errors=found,
+    )
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    phrase = HTTPStatus(error.status_code).phrase
+    return problem_response(
+        request.scope,
+        error.status_code,
+        code=phrase.lower().replace(" ", "_").replace("-", "_"),
+        detail=error.detail or phrase,
+        headers=error.headers,
+    )
+
+
+async def _dependency_away(request: Request, error: Exception) -> Response:
+    get_logger().warning("platform.http.dependency_away", reason=str(error)[:300])
+    return problem_response(
+        request.scope,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        code="dependency_unavailable",
+        detail="a server this depends on does not answer; try again shortly",
+        headers={"Retry-After": "2"},
+    )
+
+
+def problem_response(
+    scope: Any,
+    status: int,
+    *,
+    code: str,
+    detail: str,
+    context: Mapping[str, object] | None = None,
+    errors: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Build the answer, and count it."""
+    APP_ERRORS.labels(code, template_of(scope)).inc()
+    document = _document(
+        status,
+        code=code,
+        detail=detail,
+        request_id=scope.get("state", {}).get("request_id"),
+        context=context,
+        errors=errors,
+    )
+    return Response(
+        orjson.dumps(document.model_dump(mode="json")),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}),
+    )
+
+
+def _document(
+    status: int,
+    *,
+    code: str,
+    detail: str,
+    request_id: str | None,
+    context: Mapping[str, object] | None = None,
+    errors: Sequence[FieldProblem] = (),
+) -> Problem:
+    return Problem(
+        type=f"https://robosure.dev/problems/{code}",
+        title=code.replace("_", " ").capitalize(),
+        status=status,
+        detail=detail,
+        code=code,
+        request_id=request_id,
+        context={key: _plain(value) for key, value in (context or {}).items()},
+        errors=list(errors),
+    )
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, (str, int, bool)) else str(value)

@@ -1,0 +1,192 @@
+"""Jobs: work to be done once, later or on a schedule; Celery carries them.
+
+A job takes ids, reads the state again and checks it again, for it may run late or
+twice. A job deferred after a commit may be lost with the process, so whatever defers
+one also has a periodic sweep that finds the same work in the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Literal, Protocol
+
+from celery import Celery, Task
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from kombu import Queue
+from opentelemetry.trace import SpanKind
+
+from robosure.kernel.ids import uuid7
+from robosure.platform.correlation import Correlation, correlated, current
+from robosure.platform.database.session import WriteSession
+from robosure.platform.logging import configure_logging
+from robosure.platform.metrics import JOBS
+from robosure.platform.runtime import Runtime, open_runtime
+from robosure.platform.settings import Settings
+from robosure.platform.tracing import configure_tracing, span
+
+
+class JobFunction(Protocol):
+    """What a job does."""
+
+    def __call__(self, runtime: Runtime, *ids: str) -> Awaitable[None]:
+        """Do the work for these ids, or for whatever is due if there are none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """A named piece of work.
+
+    Attributes:
+        every: how often it runs by itself; None if only on demand.
+        queue: ``high`` for what someone waits for.
+    """
+
+    name: str
+    run: JobFunction
+    every: timedelta | None = None
+    queue: Literal["default", "high"] = "default"
+
+
+Sender = Callable[[Job, tuple[str, ...]], Awaitable[None]]
+_CORRELATION: Final = "correlation_id"
+
+
+class _Outlet:
+    """Where deferred jobs go; nowhere until a process installs a sender."""
+
+    send: Sender | None = None
+
+
+def install_sender(sender: Sender | None) -> None:
+    """Say where this process sends deferred jobs."""
+    _Outlet.send = sender
+
+
+def defer(session: WriteSession, job: Job, *ids: str) -> None:
+    """Run the job once the transaction is committed.
+
+    Without a sender (seeding, say) it waits for the periodic sweep.
+    """
+
+    async def send() -> None:
+        if _Outlet.send is not None:
+            await _Outlet.send(job, ids)
+
+    session.after_commit(send)
+
+
+def celery_sender(app: Celery) -> Sender:
+    """Send through Celery, in a thread since its client blocks."""
+
+    async def send(job: Job, ids: tuple[str, ...]) -> None:
+        headers = {_CORRELATION: current().correlation_id}
+        await asyncio.to_thread(
+            app.send_task, job.name, args=ids, queue=job.queue, headers=headers
+        )
+
+    return send
+
+
+def celery_app(settings: Settings, jobs: Iterable[Job] = ()) -> Celery:
+    """Build the Celery application that knows these jobs.
+
+    Acknowledged late: a worker that dies gives the job back. Scheduled runs that were
+    missed for longer than their period are dropped, since the next one does the same.
+    """
+    app = Celery("robosure", broker=settings.redis_url.get_secret_value())
+    app.conf.update(
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_ignore_result=True,
+        task_default_queue="default",
+        task_queues=[Queue("high"), Queue("default")],
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": 60,
+            "queue_order_strategy": "priority",
+            "global_keyprefix": "robosure:jobs:",
+        },
+        beat_scheduler="celery.beat:Scheduler",
+        beat_max_loop_interval=1,
+        beat_schedule={job.name: _schedule(job) for job in jobs if job.every},
+    )
+    return app
+
+
+def _schedule(job: Job) -> dict[str, Any]:
+    every = job.every or timedelta()
+    options = {"queue": job.queue, "expires": max(every.total_seconds(), 1.0)}
+    return {"task": job.name, "schedule": every, "options": options}
+
+
+class _Process:
+    """One worker process: an event loop and a runtime that live as long as it does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._runner: asyncio.Runner | None = None
+        self._opened: AbstractAsyncContextManager[Runtime] | None = None
+        self._runtime: Runtime | None = None
+
+    def run(self, job: Job, ids: Sequence[str], correlation_id: str | None) -> None:
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        self._runner.run(self._run(job, ids, correlation_id))
+
+    async def _run(self, job: Job, ids: Sequence[str], because: str | None) -> None:
+        if self._runtime is None:
+            self._opened = open_runtime(self._settings)
+            self._runtime = await self._opened.__aenter__()
+        correlation = Correlation(because or str(uuid7()))
+        with correlated(correlation), span(job.name, kind=SpanKind.CONSUMER):
+            try:
+                await job.run(self._runtime, *ids)
+            except Exception:
+                JOBS.labels(job.name, "failed").inc()
+                raise
+            JOBS.labels(job.name, "done").inc()
+
+    def close(self) -> None:
+        if self._runner is not None:
+            if self._opened is not None:
+                self._runner.run(self._close())
+            self._runner.close()
+
+    async def _close(self) -> None:
+        if self._opened is not None:
+            await self._opened.__aexit__(None, None, None)
+
+
+def register(app: Celery, settings: Settings, jobs: Iterable[Job]) -> None:
+    """Make the jobs tasks of the application, to be run by this process's workers."""
+    process = _Process(settings)
+    for job in jobs:
+        _register(app, process, job)
+    install_sender(celery_sender(app))
+
+    def configure(**_: Any) -> None:
+        configure_logging(settings)
+        configure_tracing(settings, service="robosure-jobs")
+
+    def close(**_: Any) -> None:
+        process.close()
+
+    setup_logging.connect(configure, weak=False)
+    worker_process_init.connect(configure, weak=False)
+    worker_process_shutdown.connect(close, weak=False)
+
+
+def _register(app: Celery, process: _Process, job: Job) -> None:
+    @app.task(name=job.name, bind=True)
+    def run(task: Task[Any, Any], *ids: str) -> None:  # pyright: ignore[reportUnusedFunction]
+        headers: dict[str, Any] = task.request.headers or {}
+        process.run(job, ids, headers.get(_CORRELATION))

@@ -1,0 +1,95 @@
+"""Prometheus metrics: the platform's own, and a way to make a context's.
+
+In the embedded stack several processes write to ``PROMETHEUS_MULTIPROC_DIR`` and the
+API shows the sum of them all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+HTTP_REQUEST_SECONDS: Final = Histogram(
+    "http_request_duration_seconds",
+    "Time to answer a request, by route template.",
+    ["method", "endpoint", "status"],
+)
+APP_ERRORS: Final = Counter(
+    "app_errors_total", "Requests that ended in an error.", ["error_type", "endpoint"]
+)
+EVENTS_RECEIVED: Final = Counter(
+    "events_received_total", "Events accepted for processing.", ["stream"]
+)
+EVENTS_PROCESSED: Final = Counter(
+    "events_processed_total", "Events whose effects are committed.", ["consumer"]
+)
+EVENTS_FAILED: Final = Counter(
+    "events_failed_total", "Events put aside after failing.", ["consumer"]
+)
+EVENT_PROCESSING_SECONDS: Final = Histogram(
+    "event_processing_seconds", "Time to process a batch or an event.", ["consumer"]
+)
+STREAM_LAG: Final = Gauge(
+    "stream_lag",
+    "Entries not yet delivered to a consumer group.",
+    ["stream", "consumer"],
+    multiprocess_mode="livemostrecent",
+)
+OUTBOX_DEPTH: Final = Gauge(
+    "outbox_depth", "Facts waiting to be relayed.", multiprocess_mode="livemostrecent"
+)
+OUTBOX_OLDEST_SECONDS: Final = Gauge(
+    "outbox_oldest_seconds",
+    "Age of the oldest fact waiting to be relayed.",
+    multiprocess_mode="livemostrecent",
+)
+DATABASE_QUERY_SECONDS: Final = Histogram(
+    "database_query_seconds", "Time a statement took, as the application sees it."
+)
+JOBS: Final = Counter("jobs_total", "Jobs run, by outcome.", ["job", "outcome"])
+
+
+def counter(name: str, documentation: str, labels: Sequence[str] = ()) -> Counter:
+    """Make a context's own counter; call it once, at module level."""
+    return Counter(name, documentation, labels)
+
+
+def exposition() -> tuple[bytes, str]:
+    """Return all metrics in Prometheus' text format, and its content type."""
+    return generate_latest(_registry()), CONTENT_TYPE_LATEST
+
+
+def summary() -> dict[str, float]:
+    """Return counters and gauges as plain numbers, for people.
+
+    Histograms appear as their count and their mean in seconds.
+    """
+    shown: dict[str, float] = {}
+    for metric in _registry().collect():
+        for sample in metric.samples:
+            if sample.name.endswith(("_bucket", "_created")):
+                continue
+            labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
+            name = f"{sample.name}{{{labels}}}" if labels else sample.name
+            shown[name] = round(sample.value, 6)
+    return dict(sorted(shown.items()))
+
+
+def _registry() -> CollectorRegistry:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry

@@ -1,0 +1,145 @@
+"""The outbox: facts are rows in the transaction that made them true.
+
+``before_commit`` moves what aggregates recorded into the table. It runs later than
+``before_flush`` would, which also catches a fact recorded without a change, and takes
+positions as late as possible, so that the relay sees them in order of commit.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Uuid,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from robosure.kernel.events import DomainEvent
+from robosure.kernel.ids import uuid7
+from robosure.platform.correlation import current
+from robosure.platform.database.mapping import PLATFORM_SCHEMA, metadata
+from robosure.platform.database.session import (
+    TellingSession,
+    WriteSession,
+    seen_aggregates,
+)
+from robosure.platform.events import FACTS, Envelope, Told, adapter, context_of, type_of
+
+CHANNEL = "robosure_outbox"
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("event_id", Uuid, nullable=False, unique=True),
+    Column("context", String(32), nullable=False),
+    Column("type", String(100), nullable=False),
+    Column("version", SmallInteger, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("correlation_id", Text),
+    Column("causation_id", Uuid),
+    Column("actor", Uuid),
+    Column("published_at", DateTime(timezone=True)),
+    Index(
+        "ix_outbox_unpublished",
+        "position",
+        postgresql_where=text("published_at IS NULL"),
+    ),
+    Index("ix_outbox_published_at", "published_at"),
+    schema=PLATFORM_SCHEMA,
+)
+
+
+@event.listens_for(TellingSession, "before_commit")
+def _write_facts(session: Session) -> None:
+    facts: list[DomainEvent] = session.info.pop(FACTS, [])
+    for aggregate in seen_aggregates(session):
+        facts.extend(aggregate.collect_events())
+    if facts:
+        connection = session.connection()
+        connection.execute(insert(outbox), [_row(fact) for fact in facts])
+        connection.execute(text(f"NOTIFY {CHANNEL}"))
+
+
+def _row(fact: DomainEvent) -> dict[str, Any]:
+    because = current()
+    kind = type(fact)
+    return {
+        "event_id": uuid7(),
+        "context": context_of(kind),
+        "type": type_of(kind),
+        "version": kind.version,
+        "payload": adapter(kind).dump_python(fact, mode="json"),
+        "occurred_at": datetime.now(UTC),
+        "correlation_id": because.correlation_id,
+        "causation_id": because.causation_id,
+        "actor": because.actor,
+    }
+
+
+async def unpublished(session: WriteSession, limit: int) -> list[tuple[int, str, Told]]:
+    """Return the next facts to relay, in order: position, context, fact.
+
+    Empty as well while another relay holds the lock: one relay at a time keeps order.
+    """
+    lock = select(func.pg_try_advisory_xact_lock(func.hashtext(CHANNEL)))
+    if not (await session.execute(lock)).scalar_one():
+        return []
+    waiting = (
+        select(outbox)
+        .where(outbox.c.published_at.is_(None))
+        .order_by(outbox.c.position)
+        .limit(limit)
+    )
+    rows = (await session.execute(waiting)).all()
+    return [(row.position, row.context, _told(row)) for row in rows]
+
+
+async def mark_published(session: WriteSession, positions: list[int]) -> None:
+    """Remember that the stream has them."""
+    await session.execute(
+        update(outbox)
+        .where(outbox.c.position.in_(positions))
+        .values(published_at=func.now())
+    )
+
+
+async def forget_published(session: WriteSession, *, keep: timedelta) -> int:
+    """Delete facts relayed longer ago than that; return how many."""
+    statement = delete(outbox).where(outbox.c.published_at < func.now() - keep)
+    deleted = await session.execute(statement.returning(outbox.c.position))
+    return len(deleted.all())
+
+
+def _told(row: Any) -> Told:
+    return Told(
+        Envelope(
+            event_id=row.event_id,
+            type=row.type,
+            version=row.version,
+            occurred_at=row.occurred_at,
+            correlation_id=row.correlation_id,
+            causation_id=row.causation_id,
+            actor=row.actor,
+        ),
+        row.payload,
+    )

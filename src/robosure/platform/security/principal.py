@@ -1,0 +1,44 @@
+"""The principal: the person or machine on whose behalf a request acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+from uuid import UUID
+
+from robosure.platform.database.session import WriteSession
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A proven identity and what it may do.
+
+    Attributes:
+        subject: the user's or the API key's id.
+        organisation_kind: ``insurer``, ``operator`` or ``manufacturer``.
+        robot_id: the one robot an API key speaks for, if it is bound to one.
+    """
+
+    subject: UUID
+    kind: Literal["user", "api_key"]
+    name: str
+    organisation_id: UUID
+    organisation_kind: str
+    roles: frozenset[str]
+    permissions: frozenset[str]
+    robot_id: UUID | None = None
+
+    def may(self, permission: str) -> bool:
+        """Whether the principal holds the permission."""
+        return permission in self.permissions
+
+
+class KeyAuthenticator(Protocol):
+    """Knows API keys; the context that owns them provides one."""
+
+    async def authenticate(
+        self, session: WriteSession, presented: str, *, now: datetime
+    ) -> Principal | None:
+        """Return whose key was presented; None if it is unknown, expired or revoked."""
+        ...

@@ -1,0 +1,32 @@
+"""Roles as sets of permissions, composed of what every context declares."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+
+class RoleCatalogue:
+    """Which permissions there are, and which role holds which."""
+
+    def __init__(self, declared: Iterable[Mapping[str, Collection[str]]]) -> None:
+        """Compose.
+
+        Args:
+            declared: per context, permission name to the roles that hold it.
+        """
+        self._grants: dict[str, set[str]] = {}
+        self.permissions: set[str] = set()
+        for mapping in declared:
+            for permission, roles in mapping.items():
+                self.permissions.add(permission)
+                for role in roles:
+                    self._grants.setdefault(role, set()).add(permission)
+
+    @property
+    def roles(self) -> Mapping[str, frozenset[str]]:
+        """Every role and its permissions, by name."""
+        return {role: frozenset(held) for role, held in sorted(self._grants.items())}
+
+    def permissions_of(self, roles: Iterable[str]) -> frozenset[str]:
+        """Return what holders of these roles together may do."""
+        return frozenset[str]().union(*(self._grants.get(role, ()) for role in roles))

@@ -1,0 +1,107 @@
+"""Settings, from the environment and a ``.env`` file; the only place that reads them.
+
+``DATABASE_URL``, ``REDIS_URL``, ``LOG_LEVEL`` and ``ENVIRONMENT`` keep the names that
+every host knows; the rest begins with ``ROBOSURE_``.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AliasChoices,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+class Settings(BaseSettings):
+    """Everything that differs from one installation to the next."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_prefix="ROBOSURE_", extra="ignore", frozen=True,
+        env_ignore_empty=True, populate_by_name=True,
+    )  # fmt: skip
+
+    database_url: Annotated[
+        SecretStr, Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
+    ] = SecretStr("postgresql+asyncpg://robosure@127.0.0.1:5432/robosure")
+    redis_url: Annotated[
+        SecretStr, Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    ] = SecretStr("redis://127.0.0.1:6379/0")
+    log_level: Annotated[
+        LogLevel, Field(validation_alias=AliasChoices("LOG_LEVEL", "log_level"))
+    ] = "INFO"
+    environment: Annotated[
+        Literal["development", "test", "production"],
+        Field(validation_alias=AliasChoices("ENVIRONMENT", "environment")),
+    ] = "development"
+
+    log_format: Literal["json", "console"] = "json"
+    slow_query_ms: PositiveInt = 200
+    database_pool_size: PositiveInt = 10
+
+    issuer: str = "https://robosure.local"
+    audience: str = "robosure"
+    signing_key_file: Path | None = None
+    """PEM of an Ed25519 private key; without it, each process makes its own."""
+    access_token_seconds: PositiveInt = 600
+
+    admin_email: str = "admin@robosure.local"
+    admin_password: SecretStr | None = None
+    insurer_name: str = "Robosure Mutual"
+    insurer_country: str = "GB"
+
+    files_directory: Path = Path(".robosure/files")
+    mail_directory: Path = Path(".robosure/mail")
+    """Where e-mails are written as files when no SMTP server is set."""
+    smtp_host: str | None = None
+    smtp_port: PositiveInt = 587
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_from: str = "Robosure <no-reply@robosure.local>"
+
+    max_body_bytes: PositiveInt = 8 * 1024 * 1024
+    processor_secret: SecretStr = SecretStr("sandbox")
+    """Signs the payment processor's notifications."""
+
+    outgoing_timeout_seconds: PositiveFloat = 10.0
+    outgoing_attempts: PositiveInt = 4
+    breaker_failures: PositiveInt = 5
+    breaker_reset_seconds: PositiveFloat = 30.0
+
+    event_attempts: PositiveInt = 8
+    """How often a handler that fails is tried before the event is put aside."""
+    outbox_retention_days: PositiveInt = 30
+
+    otlp_endpoint: str | None = None
+
+    @model_validator(mode="after")
+    def _fit_for_production(self) -> Self:
+        """Refuse defaults that are only right on one's own machine."""
+        if self.environment == "production":
+            if self.signing_key_file is None:
+                raise ValueError("production needs ROBOSURE_SIGNING_KEY_FILE")
+            if self.processor_secret.get_secret_value() == "sandbox":
+                raise ValueError("production needs ROBOSURE_PROCESSOR_SECRET")
+        return self
+
+    @property
+    def sync_database_url(self) -> str:
+        """The database's URL without the driver, for tools that bring their own."""
+        return self.database_url.get_secret_value().replace("+asyncpg", "")
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return this process's settings."""
+    return Settings()

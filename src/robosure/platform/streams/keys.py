@@ -1,0 +1,47 @@
+"""Names of streams in Redis, and what every reader of one needs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+INGEST: Final = "robosure:ingest"
+
+
+def events_of(context: str) -> str:
+    """Return the stream to which a context's facts are relayed."""
+    return f"robosure:events:{context}"
+
+
+async def ensure_group(redis: Redis, stream: str, group: str) -> None:
+    """Create the group at the stream's beginning, unless it exists."""
+    try:
+        await redis.xgroup_create(stream, group, id="0", mkstream=True)
+    except ResponseError as error:
+        if "BUSYGROUP" not in str(error):
+            raise
+
+
+async def trim_acknowledged(redis: Redis, stream: str) -> None:
+    """Drop entries that every group has acknowledged; never by length.
+
+    What a group has not been given, or has not acknowledged, is kept.
+    """
+    groups: list[dict[str, Any]] = await redis.xinfo_groups(stream)
+    lowest: list[tuple[int, int]] = []
+    for group in groups:
+        pending: dict[str, Any] = await redis.xpending(stream, group["name"])
+        needed = pending["min"] if pending["pending"] else group["last-delivered-id"]
+        lowest.append(_parse(needed))
+    if lowest:
+        milliseconds, sequence = min(lowest)
+        minid = f"{milliseconds}-{sequence}"
+        await redis.xtrim(stream, minid=minid, approximate=False)
+
+
+def _parse(entry_id: str | bytes) -> tuple[int, int]:
+    text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
+    milliseconds, _, sequence = text.partition("-")
+    return int(milliseconds), int(sequence or 0)

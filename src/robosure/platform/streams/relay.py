@@ -1,0 +1,114 @@
+"""The relay: from the outbox to the streams, in order, at least once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import asyncpg
+import orjson
+from pydantic import TypeAdapter
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from robosure.platform.database.session import Database
+from robosure.platform.events import Told
+from robosure.platform.logging import LoggerMixin
+from robosure.platform.metrics import OUTBOX_DEPTH
+from robosure.platform.outbox import CHANNEL, mark_published, unpublished
+from robosure.platform.streams.keys import events_of
+
+TOLD: Final = TypeAdapter(Told)
+FIELD: Final = b"event"
+_BATCH: Final = 500
+_POLL_SECONDS: Final = 1.0
+
+
+class Relay(LoggerMixin):
+    """Appends committed facts to the stream of the context that told them.
+
+    A crash between appending and marking appends them again; the inbox of each
+    consumer makes that harmless.
+    """
+
+    def __init__(self, database: Database, redis: Redis, *, listen_url: str) -> None:
+        self._database = database
+        self._redis = redis
+        self._listen_url = listen_url
+        self._woken = asyncio.Event()
+
+    async def relay(self) -> int:
+        """Relay what waits, at most one batch; return how many facts."""
+        async with self._database.write() as session:
+            waiting = await unpublished(session, _BATCH)
+            OUTBOX_DEPTH.set(len(waiting))
+            if not waiting:
+                return 0
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for _, context, told in waiting:
+                    pipe.xadd(events_of(context), {FIELD: TOLD.dump_json(told)})
+                await pipe.execute()
+            await mark_published(session, [position for position, *_ in waiting])
+            return len(waiting)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Relay until stopped: woken by NOTIFY, and polling in case none comes."""
+        listening = asyncio.create_task(self._listen())
+        try:
+            while not stop.is_set():
+                try:
+                    if await self.relay() == _BATCH:
+                        continue
+                except (SQLAlchemyError, RedisError, OSError) as error:
+                    self.logger.warning(
+                        "platform.relay.relay_postponed", reason=str(error)[:300]
+                    )
+                await self._wait(stop)
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+
+    async def _wait(self, stop: asyncio.Event) -> None:
+        self._woken.clear()
+        waits = [
+            asyncio.create_task(self._woken.wait()),
+            asyncio.create_task(stop.wait()),
+        ]
+        await asyncio.wait(
+            waits, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        for wait in waits:
+            wait.cancel()
+
+    async def _listen(self) -> None:
+        """Keep a connection that hears NOTIFY; lose it and polling goes on alone."""
+        while True:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection = await asyncpg.connect(self._listen_url)
+                try:
+                    lost = asyncio.Event()
+                    connection.add_termination_listener(_setting(lost))
+                    await connection.add_listener(CHANNEL, self._wake)
+                    await lost.wait()
+                finally:
+                    connection.terminate()
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _wake(self, *_: Any) -> None:
+        self._woken.set()
+
+
+def _setting(event: asyncio.Event) -> Callable[..., None]:
+    def heard(*_: Any) -> None:
+        event.set()
+
+    return heard
+
+
+def read_told(entry: dict[bytes, bytes]) -> Told:
+    """Read a stream entry back."""
+    return TOLD.validate_python(orjson.loads(entry[FIELD]))

@@ -1,0 +1,58 @@
+"""OpenTelemetry traces, exported by OTLP over HTTP when an endpoint is configured.
+
+Without one, spans are made by the API's no-op tracer and cost next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagate import extract
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind
+
+from robosure.platform.correlation import current
+from robosure.platform.settings import Settings
+
+_tracer: Final = trace.get_tracer("robosure")
+
+
+def configure_tracing(settings: Settings, *, service: str) -> None:
+    """Export this process's spans, if the settings say where to."""
+    if settings.otlp_endpoint is None:
+        return
+    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}))
+    exporter = OTLPSpanExporter(f"{settings.otlp_endpoint.rstrip('/')}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+
+@contextmanager
+def span(
+    name: str,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    carrier: Mapping[str, str] | None = None,
+    **attributes: str,
+) -> Iterator[trace.Span]:
+    """Trace what is done within; the correlation id is among its attributes.
+
+    Args:
+        name: low in cardinality: a route, an event type, a job.
+        kind: server, consumer, ...
+        carrier: headers that may hold the caller's ``traceparent``.
+        **attributes: of the span.
+    """
+    context = extract(carrier) if carrier else None
+    if correlation := current().correlation_id:
+        attributes["correlation_id"] = correlation
+    with _tracer.start_as_current_span(
+        name, context=context, kind=kind, attributes=attributes
+    ) as started:
+        yield started

@@ -1,0 +1,138 @@
+"""What tests above unit are written with: a clock to set, a client, delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+from fastapi import FastAPI
+
+from robosure.entrypoints.worker import Streams
+from robosure.kernel.ids import uuid7
+from robosure.platform.http.edge import Edge
+from robosure.platform.jobs import Job
+from robosure.platform.runtime import Runtime
+from robosure.platform.security import Principal
+
+
+class FixedClock:
+    """Stands still until it is told otherwise."""
+
+    def __init__(self, moment: datetime = datetime(2026, 3, 2, 12, tzinfo=UTC)) -> None:
+        self.moment = moment
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def set(self, moment: datetime) -> None:
+        self.moment = moment
+
+    def advance(self, by: timedelta) -> None:
+        self.moment += by
+
+
+@dataclass
+class Deferred:
+    """Jobs that were deferred, waiting to be run by the test."""
+
+    jobs: list[tuple[Job, tuple[str, ...]]] = field(default_factory=list)
+
+    async def send(self, job: Job, ids: tuple[str, ...]) -> None:
+        self.jobs.append((job, ids))
+
+
+class Delivery:
+    """Runs the relay, every consumer and deferred jobs until nothing is left."""
+
+    def __init__(self, runtime: Runtime, streams: Streams, deferred: Deferred) -> None:
+        self._runtime = runtime
+        self._streams = streams
+        self._deferred = deferred
+
+    async def __call__(self, *jobs: Job) -> None:
+        """Deliver; then run these periodic jobs, and deliver what follows of them."""
+        await self._settle()
+        for job in jobs:
+            await job.run(self._runtime)
+            await self._settle()
+
+    async def _settle(self) -> None:
+        while await self._streams.drain() or self._deferred.jobs:
+            waiting, self._deferred.jobs = self._deferred.jobs, []
+            for job, ids in waiting:
+                await job.run(self._runtime, *ids)
+
+
+class ApiClient:
+    """Clients of the whole application, over ASGI."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+        self._transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+
+    @property
+    def edge(self) -> Edge:
+        edge: Edge = self.app.state.edge
+        return edge
+
+    def anonymous(self) -> httpx.AsyncClient:
+        """Someone who is not signed in."""
+        return self._client({})
+
+    def as_(
+        self,
+        role: str,
+        *,
+        organisation: UUID | None = None,
+        kind: str = "insurer",
+        subject: UUID | None = None,
+        roles: Sequence[str] = (),
+        **headers: str,
+    ) -> httpx.AsyncClient:
+        """Someone with a role, in that organisation or a new one."""
+        principal = self.principal(
+            role, organisation=organisation, kind=kind, subject=subject, roles=roles
+        )
+        now = self.edge.runtime.clock.now()
+        token = self.edge.tokens.issue(principal, now=now)
+        return self._client({"Authorization": f"Bearer {token}", **headers})
+
+    def principal(
+        self,
+        role: str,
+        *,
+        organisation: UUID | None = None,
+        kind: str = "insurer",
+        subject: UUID | None = None,
+        roles: Sequence[str] = (),
+    ) -> Principal:
+        """Return the principal that ``as_`` signs in."""
+        held = frozenset({role, *roles})
+        return Principal(
+            subject=subject or uuid7(),
+            kind="user",
+            name=f"a test {role}",
+            organisation_id=organisation or uuid7(),
+            organisation_kind=kind,
+            roles=held,
+            permissions=self.edge.roles.permissions_of(held),
+        )
+
+    def _client(self, headers: dict[str, str]) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=self._transport,
+            base_url="http://robosure.test/api/v1",
+            headers=headers,
+        )
+
+
+def code_of(response: httpx.Response) -> str:
+    """Return a problem document's code, having checked that it is one."""
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    document: dict[str, Any] = response.json()
+    assert document["status"] == response.status_code
+    return str(document["code"])
