@@ -28,7 +28,9 @@ def start(stack: ExitStack) -> None:
     if "ROBOSURE_TEST_DATABASE_URL" not in os.environ:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         directory.chmod(0o755)
-        database_url, redis_url = stack.enter_context(embedded_servers(directory))
+        database_url, redis_url = stack.enter_context(
+            embedded_servers(directory, durable=False)
+        )
         os.environ["ROBOSURE_TEST_DATABASE_URL"] = database_url
         os.environ["ROBOSURE_TEST_REDIS_URL"] = redis_url
         stack.callback(os.environ.pop, "ROBOSURE_TEST_DATABASE_URL")

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 app = typer.Typer(
     name="robosure",
@@ -52,8 +53,11 @@ def _one_line_errors() -> Iterator[None]:
         _end(f"a server does not answer: {str(error).splitlines()[0]}")
 
 
-def _end(reason: str) -> None:
-    Console(stderr=True).print(f"[bold red]robosure:[/] {reason}", soft_wrap=True)
+def _end(reason: str) -> NoReturn:
+    one_line = " ".join(reason.split())
+    Console(stderr=True, highlight=False).print(
+        Text.assemble(("robosure: ", "bold red"), one_line), soft_wrap=True
+    )
     raise typer.Exit(1)
 
 
@@ -74,10 +78,67 @@ def up(
     """
     from robosure.entrypoints.stack.stack import Stack
     from robosure.entrypoints.stack.state import State
+    from robosure.platform.settings import environment
 
     with _one_line_errors():
-        stack = Stack(State(), api_host=host, api_port=port, fresh=fresh)
+        stack = Stack(
+            State(), api_host=host, api_port=port, fresh=fresh, environ=environment()
+        )
         asyncio.run(stack.run())
+
+
+@app.command()
+def demo(
+    *,
+    telemetry: Annotated[
+        Path | None,
+        typer.Option(
+            help="A vendor's CSV file to replay; a simulated fleet without one.",
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="Integration profile that reads it, such as [bold]ur3-cobotops[/].",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
+    ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="A running Robosure; by default the stack here, started if need be.",
+            show_default=False,
+        ),
+    ] = None,
+    email: Annotated[str, typer.Option(help="Its administrator, with --url.")] = (
+        "admin@robosure.local"
+    ),
+    password: Annotated[
+        str | None,
+        typer.Option(envvar="ROBOSURE_ADMIN_PASSWORD", help="Theirs, with --url."),
+    ] = None,
+) -> None:
+    """Watch the main job: telemetry, score, price, policy, claim, payout.
+
+    A client of the public HTTP API and nothing else. It makes its own organisations
+    and robots, so it may run as often as you like.
+    """
+    from robosure.entrypoints.demo.client import DemoError
+    from robosure.entrypoints.demo.command import Server, run_demo
+
+    server = Server(url, email, password or "") if url else None
+    with _one_line_errors():
+        try:
+            run_demo(
+                telemetry=telemetry, profile=profile, as_json=as_json, server=server
+            )
+        except DemoError as error:
+            _end(str(error))
 
 
 @app.command()

@@ -65,9 +65,13 @@ class Money:
         """Build from major units: ``Money.of("12.34", "EUR")``.
 
         Raises:
-            Invalid: the amount has more digits than the currency's minor unit.
+            Invalid: the amount is no number, or has more digits than the currency's
+                minor unit.
         """
-        exact = Fraction(Decimal(amount)) * 10 ** minor_digits(currency)
+        try:
+            exact = Fraction(Decimal(amount)) * 10 ** minor_digits(currency)
+        except (ArithmeticError, ValueError) as error:
+            raise Invalid("invalid_amount", amount=str(amount)) from error
         if exact.denominator != 1:
             raise Invalid("too_many_digits", amount=str(amount), currency=currency)
         return cls(exact.numerator, currency)

@@ -50,7 +50,8 @@ def zone(name: str) -> ZoneInfo:
     """
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        # OSError: the name of a directory of zones ("Europe"), or one too long.
         raise Invalid("unknown_time_zone", time_zone=name) from error
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any, Final, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -43,7 +43,10 @@ class Cache(LoggerMixin):
             self.logger.warning("platform.cache.read_failed", reason=str(error))
             return await load()
         if kept is not None:
-            return adapter.validate_json(kept)
+            try:
+                return adapter.validate_json(kept)
+            except ValidationError:  # kept by another version of this code
+                self.logger.info("platform.cache.shape_changed", key=key)
         value = await load()
         try:
             await self._redis.set(_PREFIX + key, adapter.dump_json(value), px=ttl)
@@ -53,7 +56,8 @@ class Cache(LoggerMixin):
 
     async def invalidate(self, *keys: str) -> None:
         """Forget these keys; call it after the commit that changed what they hold."""
-        await self._redis.delete(*(_PREFIX + key for key in keys))
+        if keys:
+            await self._redis.delete(*(_PREFIX + key for key in keys))
 
 
 def cached(key: str, *, type_: Any, ttl: timedelta) -> Callable[[Loader[T]], Loader[T]]:

@@ -106,7 +106,7 @@ class HttpClient(LoggerMixin):
                     response = await self._client.request(
                         method, url, headers=headers, **options
                     )
-                except httpx.TransportError as error:
+                except httpx.RequestError as error:
                     raise _WorthRetryingError from error
                 if response.status_code in _TRY_AGAIN:
                     raise _WorthRetryingError

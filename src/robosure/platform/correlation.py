@@ -48,8 +48,13 @@ def correlated(correlation: Correlation) -> Iterator[None]:
     bound = {"correlation_id": correlation.correlation_id}
     if correlation.causation_id is not None:
         bound["causation_id"] = str(correlation.causation_id)
+    if correlation.actor is not None:
+        bound["actor"] = str(correlation.actor)
+    outside = structlog.contextvars.get_contextvars()
+    structlog.contextvars.bind_contextvars(**bound)
     try:
-        with structlog.contextvars.bound_contextvars(**bound):
-            yield
-    finally:
+        yield
+    finally:  # whoever was named meanwhile is not named outside
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(**outside)
         _current.reset(reset)

@@ -60,11 +60,14 @@ class LocalFiles:
         """Read the file."""
         try:
             return await asyncio.to_thread(self._path(key).read_bytes)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise NotFound("file_not_found", key=key) from error
 
     def _path(self, key: str) -> Path:
-        path = (self._directory / key).resolve()
+        try:
+            path = (self._directory / key).resolve()
+        except ValueError as error:  # a null byte
+            raise Invalid("invalid_file_key", key=key) from error
         if not path.is_relative_to(self._directory) or path == self._directory:
             raise Invalid("invalid_file_key", key=key)
         return path

@@ -2,12 +2,13 @@
 
 ``before_commit`` moves what aggregates recorded into the table. It runs later than
 ``before_flush`` would, which also catches a fact recorded without a change, and takes
-positions as late as possible, so that the relay sees them in order of commit.
+positions as late as possible, when the changes are written and their rows locked, so
+that the relay sees the facts about one thing in the order in which they became true.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -39,6 +40,7 @@ from robosure.platform.database.mapping import PLATFORM_SCHEMA, metadata
 from robosure.platform.database.session import (
     TellingSession,
     WriteSession,
+    clock_of,
     seen_aggregates,
 )
 from robosure.platform.events import FACTS, Envelope, Told, adapter, context_of, type_of
@@ -71,16 +73,20 @@ outbox = Table(
 
 @event.listens_for(TellingSession, "before_commit")
 def _write_facts(session: Session) -> None:
+    if session.in_nested_transaction():
+        return  # a savepoint may still be rolled back; the facts wait for the commit
+    session.flush()
     facts: list[DomainEvent] = session.info.pop(FACTS, [])
     for aggregate in seen_aggregates(session):
         facts.extend(aggregate.collect_events())
     if facts:
         connection = session.connection()
-        connection.execute(insert(outbox), [_row(fact) for fact in facts])
+        now = clock_of(session).now()
+        connection.execute(insert(outbox), [_row(fact, now) for fact in facts])
         connection.execute(text(f"NOTIFY {CHANNEL}"))
 
 
-def _row(fact: DomainEvent) -> dict[str, Any]:
+def _row(fact: DomainEvent, occurred_at: datetime) -> dict[str, Any]:
     because = current()
     kind = type(fact)
     return {
@@ -89,7 +95,7 @@ def _row(fact: DomainEvent) -> dict[str, Any]:
         "type": type_of(kind),
         "version": kind.version,
         "payload": adapter(kind).dump_python(fact, mode="json"),
-        "occurred_at": datetime.now(UTC),
+        "occurred_at": occurred_at,
         "correlation_id": because.correlation_id,
         "causation_id": because.causation_id,
         "actor": because.actor,

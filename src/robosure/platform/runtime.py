@@ -40,13 +40,14 @@ async def open_runtime(
     settings: Settings, *, clock: Clock | None = None
 ) -> AsyncIterator[Runtime]:
     """Open what the settings name; connections are made when they are first used."""
-    database = Database.from_settings(settings)
+    clock = clock or SystemClock()
+    database = Database.from_settings(settings, clock=clock)
     redis = connect_redis(settings)
     try:
         async with HttpClient(settings) as http:
             yield Runtime(
                 settings=settings,
-                clock=clock or SystemClock(),
+                clock=clock,
                 database=database,
                 redis=redis,
                 cache=Cache(redis),

@@ -6,10 +6,12 @@ every host knows; the rest begins with ``ROBOSURE_``.
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
     Field,
@@ -99,6 +101,12 @@ class Settings(BaseSettings):
     def sync_database_url(self) -> str:
         """The database's URL without the driver, for tools that bring their own."""
         return self.database_url.get_secret_value().replace("+asyncpg", "")
+
+
+def environment() -> dict[str, str]:
+    """Return the environment as processes see it: ``.env``, then what is really set."""
+    written = {key: value for key, value in dotenv_values(".env").items() if value}
+    return {**written, **os.environ}
 
 
 @lru_cache(maxsize=1)

@@ -275,6 +275,26 @@ def test_a_killed_stack_leaves_nothing_that_runs(home: Home) -> None:
     assert State(home.directory).running() is None
 
 
+def test_a_killed_stack_leaves_nothing_even_without_its_directory(
+    home: Home,
+) -> None:
+    stack = home.up()
+    processes = processes_of(stack)
+    shutil.rmtree(home.directory)
+    stack.kill()
+    eventually(lambda: not living(processes))
+
+
+def test_a_stack_whose_directory_is_deleted_can_still_be_stopped(home: Home) -> None:
+    stack = home.up()
+    processes = processes_of(stack)
+    shutil.rmtree(home.directory)
+    stack.terminate()
+    assert stack.wait(60) == 0
+    assert living(processes) == []
+    assert "Traceback" not in home.text
+
+
 def test_what_an_utterly_killed_stack_leaves_is_ended_by_the_next(home: Home) -> None:
     # given a stack of which supervisor and watchdog are killed at once
     stack = home.up()

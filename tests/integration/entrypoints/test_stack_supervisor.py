@@ -215,8 +215,8 @@ async def test_the_watchdog_is_itself_started_again(
     register: Register, screen: Screen
 ) -> None:
     def watchdogs() -> list[psutil.Process]:
-        children = psutil.Process().children()
-        return [one for one in children if str(register.path) in one.cmdline()]
+        module = "robosure.entrypoints.stack.watchdog"
+        return [one for one in psutil.Process().children() if module in one.cmdline()]
 
     async with Supervisor(register=register, output=screen.output):
         [first] = watchdogs()

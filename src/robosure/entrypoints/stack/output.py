@@ -32,7 +32,7 @@ class Output:
         self._console = console or Console(stderr=True, highlight=False)
         self._colours = cycle(_COLOURS)
         self._styles: dict[str, str] = {}
-        self._files: dict[str, RotatingFileHandler] = {}
+        self._files: dict[str, _LogFile] = {}
 
     @property
     def console(self) -> Console:
@@ -69,18 +69,28 @@ class Output:
             self._console.print(prefix + text, soft_wrap=True, highlight=False)
 
     def _keep(self, name: str, text: str) -> None:
-        if name not in self._files:
-            self._logs.mkdir(exist_ok=True)
-            self._files[name] = RotatingFileHandler(
-                self.log_file(name),
-                maxBytes=_LOG_BYTES,
-                backupCount=1,
-                encoding="utf-8",
-                errors="replace",
-            )
         plain = Text.from_ansi(text).plain
         record = logging.LogRecord(name, logging.INFO, "", 0, plain, None, None)
-        self._files[name].handle(record)
+        # A full disk or a deleted directory must not keep us from listening.
+        with suppress(OSError):
+            if name not in self._files:
+                self._files[name] = self._open(name)
+            self._files[name].handle(record)
+
+    def _open(self, name: str) -> _LogFile:
+        self._logs.mkdir(exist_ok=True)
+        return _LogFile(
+            self.log_file(name),
+            maxBytes=_LOG_BYTES,
+            backupCount=1,
+            encoding="utf-8",
+            errors="replace",
+        )
+
+
+class _LogFile(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say nothing: a traceback for each line would hide the lines."""
 
 
 class LineSplitter:

@@ -1,9 +1,9 @@
 """Who runs on a state directory, and how to end those nobody looks after any more.
 
-The supervisor writes every child to ``processes.json`` before the child starts to
-work. Should the supervisor be killed, its watchdog ends what the file names; should
-both be killed, the next start does. A process is known by its id and its time of
-creation, because ids are used again.
+The supervisor writes every child to ``processes.json``, and tells its watchdog,
+before the child starts to work. Should the supervisor be killed, the watchdog ends
+them; should both be killed, the next start ends those that the file names. A process
+is known by its id and its time of creation, because ids are used again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 # The kernel counts in ticks since boot; the wall clock it is added to may be set.
@@ -67,6 +67,7 @@ class Register:
     """The file that names the supervisor of a state directory and its children."""
 
     def __init__(self, path: Path) -> None:
+        self.on_change: Callable[[list[ChildRecord]], None] | None = None
         self._path = path
         self._children: dict[int, ChildRecord] = {}
         self._supervisor: ProcessId | None = None
@@ -90,11 +91,15 @@ class Register:
     def remove(self, pid: int) -> None:
         """Forget a child that has ended."""
         if self._children.pop(pid, None) is not None:
-            self._write()
+            # Nothing keeps a stop from going on, not even a directory deleted under
+            # it; who is named and has ended is recognised as such.
+            with suppress(OSError):
+                self._write()
 
     def release(self) -> None:
         """Name nobody any more."""
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
     def supervisor(self) -> ProcessId | None:
         """The supervisor the file names, whether it lives or not."""
@@ -113,10 +118,13 @@ class Register:
             return None, []
 
     def _write(self) -> None:
+        children = list(self._children.values())
+        if self.on_change is not None:
+            self.on_change(children)
         assert self._supervisor is not None, "claim() comes first"  # noqa: S101
         content = {
             "supervisor": asdict(self._supervisor),
-            "children": [asdict(record) for record in self._children.values()],
+            "children": [asdict(record) for record in children],
         }
         draft = self._path.with_suffix(".new")
         draft.write_text(json.dumps(content), encoding="utf-8")

@@ -176,7 +176,9 @@ class Stack:
         try:
             return await supervisor.unless_failed(asyncio.ensure_future(work(running)))
         finally:
-            self._state.save(content)
+            # Deleted under us, there is nothing left to say it in.
+            with suppress(OSError):
+                self._state.save(content)
 
     async def _start_servers(self, supervisor: Supervisor, content: StackFile) -> None:
         if not self._redis_url:

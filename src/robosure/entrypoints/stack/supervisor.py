@@ -70,13 +70,14 @@ class Supervisor:
         self._failed_starts = failed_starts
         self._stages: list[list[_Keeper]] = []
         self._hurry = asyncio.Event()
-        self._watchdog = Watchdog(register)
+        self._watchdog = Watchdog()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def __aenter__(self) -> Self:
         """Take charge of the state directory."""
         self._register.claim()
         self._watchdog.start()
+        self._register.on_change = self._watchdog.tell
         return self
 
     async def __aexit__(
@@ -89,6 +90,7 @@ class Supervisor:
         try:
             await self.stop()
         finally:
+            self._register.on_change = None
             await asyncio.to_thread(self._watchdog.stop)
             self._register.release()
             if not self._failure.cancel() and not self._failure.cancelled():
@@ -285,5 +287,8 @@ class _Keeper:
     def _tell_failure(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and not self._failure.done():
             error = task.exception()
+            if isinstance(error, OSError):
+                name = self._spec.name
+                error = StackError(f"cannot start {name}: {error}")
             assert error is not None, "a keeper never returns"  # noqa: S101
             self._failure.set_exception(error)

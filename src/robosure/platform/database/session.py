@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from robosure.kernel.aggregate import Aggregate
 from robosure.kernel.errors import DomainError, Stale
+from robosure.kernel.time import Clock, SystemClock
 from robosure.platform.logging import get_logger
 from robosure.platform.metrics import DATABASE_QUERY_SECONDS
 from robosure.platform.settings import Settings
@@ -28,6 +29,7 @@ from robosure.platform.settings import Settings
 AfterCommit = Callable[[], Awaitable[None]]
 _AFTER_COMMIT: Final = "after_commit"
 _AGGREGATES: Final = "aggregates"
+_CLOCK: Final = "clock"
 
 
 class ReadSession(AsyncSession):
@@ -52,22 +54,32 @@ class Database:
     """A pool of connections, and transactions on them."""
 
     def __init__(
-        self, url: str, *, pool_size: int = 10, slow_query_ms: int = 200
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        slow_query_ms: int = 200,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self.engine: AsyncEngine = create_async_engine(
             url, json_serializer=_dump_json, json_deserializer=orjson.loads,
             pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True,
+            hide_parameters=True,  # errors are logged; what they hold must not be
             connect_args={"server_settings": {"timezone": "UTC"}},
         )  # fmt: skip
         _time_queries(self.engine, slow_query_ms)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Database:
+    def from_settings(
+        cls, settings: Settings, *, clock: Clock | None = None
+    ) -> Database:
         """Build from the installation's settings."""
         return cls(
             settings.database_url.get_secret_value(),
             pool_size=settings.database_pool_size,
             slow_query_ms=settings.slow_query_ms,
+            clock=clock,
         )
 
     @asynccontextmanager
@@ -90,6 +102,7 @@ class Database:
             Stale: an aggregate was changed by someone else since it was read.
         """
         async with WriteSession(self.engine, expire_on_commit=False) as session:
+            session.info[_CLOCK] = self._clock
             with _stale_as_domain_error():
                 yield session
                 await session.commit()
@@ -154,6 +167,12 @@ def constraint_of(error: IntegrityError) -> str | None:
 def throwaway_engine(url: str) -> AsyncEngine:
     """Return an engine that keeps no connection, for one-off administration."""
     return create_async_engine(url, poolclass=NullPool)
+
+
+def clock_of(session: Session) -> Clock:
+    """Return the clock by which facts told in this session happened."""
+    clock: Clock = session.info[_CLOCK]
+    return clock
 
 
 @event.listens_for(TellingSession, "loaded_as_persistent")

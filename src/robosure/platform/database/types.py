@@ -15,15 +15,15 @@ T = TypeVar("T")
 class JsonOf(TypeDecorator[T], Generic[T]):
     """A JSONB document that is a typed value in Python.
 
-    Money becomes ``{"minor", "currency"}``, a Decimal a string, a tuple a list; reading
-    validates. ``Column("terms", JsonOf(ProductTerms))``.
+    Money becomes ``{"minor", "currency"}``, a Decimal a string, a tuple a list, None
+    SQL's NULL; reading validates. ``Column("terms", JsonOf(ProductTerms))``.
     """
 
     impl = JSONB
     cache_ok = True
 
     def __init__(self, type_: Any) -> None:
-        super().__init__()
+        super().__init__(none_as_null=True)
         self.type_ = type_
         self._adapter: TypeAdapter[T] = TypeAdapter(type_)
 

@@ -53,6 +53,8 @@ async def _write(request: Request, edge: EdgeDep) -> AsyncIterator[WriteSession]
     async with edge.runtime.database.write() as session:
         request.state.write_session = session
         yield session
+        if getattr(request.state, "unchanged", False):
+            return  # an answer given again; who did it stands there already
         await audit.record(
             session,
             principal=getattr(request.state, "principal", None),

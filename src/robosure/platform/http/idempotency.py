@@ -106,6 +106,7 @@ async def _claim(
     elif stored.fingerprint != fingerprint:
         raise Invalid("idempotency_key_reused", key=key)
     else:
+        request.state.unchanged = True
         raise _AnsweredBeforeError(_stored_response(stored))
 
 
@@ -131,6 +132,8 @@ class _Route(APIRoute):
         answer = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
+            if "idempotency-key" in request.headers:
+                await request.body()  # kept, for the fingerprint of a parsed form
             try:
                 response = await answer(request)
             except _AnsweredBeforeError as before:

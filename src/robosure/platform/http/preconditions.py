@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Header
 from fastapi.responses import Response
 
 from robosure.kernel.errors import Invalid
+
+_LONGEST: Final = 18  # digits; more than any version has, fewer than int() refuses
 
 
 def _if_match(
@@ -18,7 +20,7 @@ def _if_match(
     if if_match is None or if_match == "*":
         return None
     version = if_match.removeprefix("W/").strip('"')
-    if not version.isdecimal():
+    if not version.isdecimal() or len(version) > _LONGEST:
         raise Invalid("invalid_if_match", if_match=if_match)
     return int(version)
 

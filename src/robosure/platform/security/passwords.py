@@ -46,5 +46,7 @@ class Passwords:
             return await asyncio.to_thread(
                 self._hasher.verify_and_update, password, stored
             )
-        except UnknownHashError:
+        except (UnknownHashError, ValueError):
+            # ValueError: bcrypt takes no password of more than 72 bytes, so none of
+            # its hashes is of this one.
             return False, None

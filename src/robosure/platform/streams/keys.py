@@ -33,8 +33,11 @@ async def trim_acknowledged(redis: Redis, stream: str) -> None:
     lowest: list[tuple[int, int]] = []
     for group in groups:
         pending: dict[str, Any] = await redis.xpending(stream, group["name"])
-        needed = pending["min"] if pending["pending"] else group["last-delivered-id"]
-        lowest.append(_parse(needed))
+        if pending["pending"]:
+            lowest.append(_parse(pending["min"]))
+        else:
+            milliseconds, sequence = _parse(group["last-delivered-id"])
+            lowest.append((milliseconds, sequence + 1))
     if lowest:
         milliseconds, sequence = min(lowest)
         minid = f"{milliseconds}-{sequence}"
