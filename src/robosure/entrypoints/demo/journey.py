@@ -190,6 +190,7 @@ class Journey:
         key = await cast.admin.post(
             "/api-keys",
             {
+                "organisation_id": cast.operator_id,
                 "name": f"demo device {self._tag}",
                 "scopes": ["telemetry:write", "events:write"],
                 "robot_id": str(robot_id),

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
 from robosure.kernel.errors import DomainError, ErrorKind
@@ -22,6 +22,8 @@ from robosure.platform.metrics import APP_ERRORS
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER_SECONDS: Final = {ErrorKind.NOT_YET_KNOWN: "1", ErrorKind.UNAVAILABLE: "5"}
+_DATA_EXCEPTION: Final = "22"
+"""Class of SQLSTATEs: the value, not the statement or the server, is at fault."""
 STATUS: Final[Mapping[ErrorKind, HTTPStatus]] = {
     ErrorKind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     ErrorKind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
@@ -83,6 +85,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DomainError, _domain_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(DataError, _unstorable_value)
+    app.add_exception_handler(DBAPIError, _unstorable_value)
     for away in (OperationalError, InterfaceError, RedisConnectionError, OSError):
         app.add_exception_handler(away, _dependency_away)
 
@@ -140,6 +144,23 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         detail=error.detail or phrase,
         headers=error.headers,
     )
+
+
+async def _unstorable_value(request: Request, error: Exception) -> Response:
+    """Refuse what PostgreSQL cannot hold, such as a NUL in a text."""
+    if not _sqlstate(error).startswith(_DATA_EXCEPTION):
+        raise error
+    return problem_response(
+        request.scope,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        code="unstorable_value",
+        detail="a value cannot be stored: a NUL character, or a number out of range",
+    )
+
+
+def _sqlstate(error: Exception) -> str:
+    state: object = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return str(state or "")
 
 
 async def _dependency_away(request: Request, error: Exception) -> Response:
@@ -203,4 +224,7 @@ def _document(
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, (list, tuple)):
+        items: Sequence[object] = value
+        return [_plain(item) for item in items]
     return value if isinstance(value, (str, int, bool)) else str(value)

@@ -1,0 +1,41 @@
+"""Accounts and access: organisations, their people, and the keys of their machines.
+
+Owns organisations, users, API keys, and shows the audit trail that the platform keeps.
+Publishes ``OrganisationRegistered``, ``UserRegistered`` and ``UserChanged``; listens to
+nobody.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from robosure.contexts.identity.routes import router
+from robosure.contexts.identity.service import ApiKeyAuthenticator, seed
+from robosure.platform.context import Context
+
+_CUSTOMER_ADMINS: Final = {"operator_admin", "manufacturer_admin"}
+"""Admins of organisations that are no insurer; see ``domain.roles_in_effect``."""
+
+context = Context(
+    name="identity",
+    router=router,
+    permissions={
+        "organisations:manage": {"admin"},
+        "organisations:read": {
+            "admin",
+            "underwriter",
+            "adjuster",
+            "risk_analyst",
+            "compliance",
+            "support",
+            "policyholder",
+            *_CUSTOMER_ADMINS,
+        },
+        "users:manage": {"admin", *_CUSTOMER_ADMINS},
+        "users:read": {"admin", "compliance", "support", *_CUSTOMER_ADMINS},
+        "api-keys:manage": {"admin", *_CUSTOMER_ADMINS},
+        "audit:read": {"admin", "compliance"},
+    },
+    seed=seed,
+    authenticator=ApiKeyAuthenticator(),
+)

@@ -1,0 +1,98 @@
+"""What identity needs from outside: where its aggregates are kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from robosure.contexts.identity.domain import (
+    ApiKey,
+    Organisation,
+    OrganisationKind,
+    User,
+)
+
+
+class Organisations(Protocol):
+    """The organisations of this installation."""
+
+    async def add(self, organisation: Organisation) -> None:
+        """Keep a new one.
+
+        Raises:
+            AlreadyExists: another of its kind has that name.
+        """
+        ...
+
+    async def get(self, organisation_id: UUID) -> Organisation:
+        """Return one.
+
+        Raises:
+            NotFound: there is none.
+        """
+        ...
+
+    async def named(self, kind: OrganisationKind, name: str) -> Organisation | None:
+        """Return the one of that kind and name, if there is one."""
+        ...
+
+
+class Users(Protocol):
+    """Everyone who signs in."""
+
+    async def add(self, user: User) -> None:
+        """Keep a new one.
+
+        Raises:
+            AlreadyExists: another has that e-mail address.
+        """
+        ...
+
+    async def get(self, user_id: UUID) -> User:
+        """Return one.
+
+        Raises:
+            NotFound: there is none.
+        """
+        ...
+
+    async def with_email(self, email: str) -> User | None:
+        """Return the one with that address, in any case, if there is one."""
+        ...
+
+    async def save(self, user: User) -> None:
+        """Write a change now, so that its new version is known.
+
+        Raises:
+            Stale: someone else changed the user since it was read.
+        """
+        ...
+
+    async def upgrade_password(self, user: User, password_hash: str) -> None:
+        """Keep the same password under a stronger hash, unless it was just changed."""
+        ...
+
+
+class ApiKeys(Protocol):
+    """The keys of devices and partners."""
+
+    async def add(self, api_key: ApiKey) -> None:
+        """Keep a new one."""
+        ...
+
+    async def get(self, api_key_id: UUID) -> ApiKey:
+        """Return one.
+
+        Raises:
+            NotFound: there is none.
+        """
+        ...
+
+    async def presented(self, key: str) -> ApiKey | None:
+        """Return the one whose key this is, if there is one."""
+        ...
+
+    async def used(self, api_key: ApiKey, at: datetime) -> None:
+        """Keep when it was used, unless a later minute is kept already."""
+        ...

@@ -1,0 +1,133 @@
+"""Identity's ports, over SQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import or_, select, update
+
+from robosure.contexts.identity.domain import (
+    USE_RESOLUTION,
+    ApiKey,
+    Organisation,
+    OrganisationKind,
+    User,
+    digest_of,
+    normalised_email,
+)
+from robosure.contexts.identity.tables import api_keys, organisations, users
+from robosure.kernel.errors import AlreadyExists, Invalid, NotFound
+from robosure.platform.database import WriteSession, translating
+
+
+class SqlOrganisations:
+    """Organisations in PostgreSQL."""
+
+    def __init__(self, session: WriteSession) -> None:
+        self._session = session
+
+    async def add(self, organisation: Organisation) -> None:
+        """Keep a new one."""
+        taken = AlreadyExists(
+            "organisation_exists", kind=organisation.kind.value, name=organisation.name
+        )
+        async with translating(self._session, {"uq_organisations_kind_name": taken}):
+            self._session.add(organisation)
+
+    async def get(self, organisation_id: UUID) -> Organisation:
+        """Return one."""
+        found = await self._session.get(Organisation, organisation_id)
+        if found is None:
+            raise NotFound("organisation_not_found", organisation_id=organisation_id)
+        return found
+
+    async def named(self, kind: OrganisationKind, name: str) -> Organisation | None:
+        """Return the one of that kind and name, if there is one."""
+        statement = select(Organisation).where(
+            organisations.c.kind == kind, organisations.c.name == name
+        )
+        return (await self._session.scalars(statement)).one_or_none()
+
+
+class SqlUsers:
+    """Users in PostgreSQL."""
+
+    def __init__(self, session: WriteSession) -> None:
+        self._session = session
+
+    async def add(self, user: User) -> None:
+        """Keep a new one."""
+        taken = AlreadyExists("email_taken", email=user.email)
+        async with translating(self._session, {"uq_users_email": taken}):
+            self._session.add(user)
+
+    async def get(self, user_id: UUID) -> User:
+        """Return one."""
+        found = await self._session.get(User, user_id)
+        if found is None:
+            raise NotFound("user_not_found", user_id=user_id)
+        return found
+
+    async def with_email(self, email: str) -> User | None:
+        """Return the one with that address, in any case, if there is one."""
+        try:
+            address = normalised_email(email)
+        except Invalid:
+            return None
+        statement = select(User).where(users.c.email == address)
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def save(self, user: User) -> None:
+        """Write a change now, so that its new version is known."""
+        async with translating(self._session, {}):
+            self._session.add(user)
+
+    async def upgrade_password(self, user: User, password_hash: str) -> None:
+        """Keep the same password under a stronger hash, unless it was just changed.
+
+        Beside the aggregate, since two sign-ins at once are no conflict.
+        """
+        await self._session.execute(
+            update(users)
+            .where(users.c.id == user.id, users.c.password_hash == user.password_hash)
+            .values(password_hash=password_hash)
+        )
+
+
+class SqlApiKeys:
+    """API keys in PostgreSQL."""
+
+    def __init__(self, session: WriteSession) -> None:
+        self._session = session
+
+    async def add(self, api_key: ApiKey) -> None:
+        """Keep a new one."""
+        self._session.add(api_key)
+
+    async def get(self, api_key_id: UUID) -> ApiKey:
+        """Return one."""
+        found = await self._session.get(ApiKey, api_key_id)
+        if found is None:
+            raise NotFound("api_key_not_found", api_key_id=api_key_id)
+        return found
+
+    async def presented(self, key: str) -> ApiKey | None:
+        """Return the one whose key this is, if there is one."""
+        statement = select(ApiKey).where(api_keys.c.digest == digest_of(key))
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def used(self, api_key: ApiKey, at: datetime) -> None:
+        """Keep when it was used, unless a later minute is kept already.
+
+        Beside the aggregate, since two uses at once are no conflict.
+        """
+        stale = api_keys.c.last_used_at <= at - USE_RESOLUTION
+        await self._session.execute(
+            update(api_keys)
+            .where(
+                api_keys.c.id == api_key.id,
+                or_(api_keys.c.last_used_at.is_(None), stale),
+            )
+            .values(last_used_at=at)
+        )

@@ -1,0 +1,111 @@
+"""Tables of the schema ``identity``, and their mapping onto the domain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Enum,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+
+from robosure.contexts.identity.domain import (
+    ApiKey,
+    Organisation,
+    OrganisationKind,
+    User,
+)
+from robosure.platform.database import JsonOf, metadata, registry
+
+SCHEMA = "identity"
+
+
+def _values(kinds: type[OrganisationKind]) -> list[str]:
+    return [kind.value for kind in kinds]
+
+
+organisations = Table(
+    "organisations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column(
+        "kind",
+        Enum(
+            OrganisationKind,
+            name="kind",
+            native_enum=False,
+            create_constraint=True,
+            length=16,
+            values_callable=_values,
+        ),
+        nullable=False,
+    ),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("country", String(2), nullable=False),
+    Column("registered_at", DateTime(timezone=True), nullable=False),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("kind", "name"),
+    schema=SCHEMA,
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("organisation_id", Uuid, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("roles", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),
+    Column("skills", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("registered_at", DateTime(timezone=True), nullable=False),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["organisation_id"], [organisations.c.id]),
+    UniqueConstraint("email"),
+    Index("ix_users_organisation_id_id", "organisation_id", "id"),
+    schema=SCHEMA,
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("organisation_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("scopes", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),
+    Column("robot_id", Uuid),
+    Column("created_by", Uuid, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("last_used_at", DateTime(timezone=True)),
+    Column("revoked_at", DateTime(timezone=True)),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["organisation_id"], [organisations.c.id]),
+    UniqueConstraint("digest"),
+    Index("ix_api_keys_organisation_id_id", "organisation_id", "id"),
+    schema=SCHEMA,
+)
+
+
+def _map(aggregate: type[Any], table: Table) -> None:
+    registry.map_imperatively(aggregate, table, version_id_col=table.c.version)
+
+
+_map(Organisation, organisations)
+_map(User, users)
+_map(ApiKey, api_keys)

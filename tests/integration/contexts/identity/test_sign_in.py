@@ -1,0 +1,189 @@
+"""Signing in with a password, and what the token then proves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import bcrypt
+import httpx
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import select, update
+
+from robosure.contexts.identity.service import seed
+from robosure.contexts.identity.tables import organisations, users
+from robosure.kernel.errors import Invalid
+from robosure.platform.database import Database
+from robosure.platform.outbox import outbox
+from robosure.platform.settings import Settings
+from tests.support import ApiClient, FixedClock, code_of
+
+PASSWORD = "a long enough password"
+ADMIN = "admin@robosure.local"
+
+
+@pytest.fixture(autouse=True)
+async def seeded(database: Database, settings: Settings) -> None:
+    await seed(database, settings)
+
+
+async def sign_in(
+    api: ApiClient, username: str = ADMIN, password: str = PASSWORD
+) -> httpx.Response:
+    form = {"grant_type": "password", "username": username, "password": password}
+    return await api.anonymous().post("/auth/token", data=form)
+
+
+async def with_token(api: ApiClient, username: str = ADMIN) -> httpx.AsyncClient:
+    token = (await sign_in(api, username)).json()["access_token"]
+    client = api.anonymous()
+    client.headers["Authorization"] = f"Bearer {token}"
+    return client
+
+
+async def test_the_seeded_admin_signs_in_and_reads_who_they_are(api: ApiClient) -> None:
+    # when the address is typed in another case
+    answer = await sign_in(api, " Admin@Robosure.Local ")
+    # then
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    token = answer.json()
+    assert (token["token_type"], token["expires_in"]) == ("bearer", 600)
+    # and the token says who it is
+    client = await with_token(api)
+    me = (await client.get("/auth/me")).json()
+    assert (me["name"], me["organisation_kind"]) == ("Administrator", "insurer")
+    assert (me["kind"], me["roles"], me["robot_id"]) == ("user", ["admin"], None)
+    assert {"users:manage", "audit:read", "products:manage"} <= set(me["permissions"])
+
+
+async def test_seeding_again_changes_nothing(
+    database: Database, settings: Settings
+) -> None:
+    # when
+    await seed(database, settings)
+    # then
+    async with database.read() as session:
+        assert len((await session.execute(select(organisations))).all()) == 1
+        assert len((await session.execute(select(users))).all()) == 1
+        types = (await session.scalars(select(outbox.c.type))).all()
+    assert types == ["identity.OrganisationRegistered", "identity.UserRegistered"]
+
+
+async def test_without_a_password_the_seed_makes_no_admin(
+    database: Database, settings: Settings
+) -> None:
+    # when another insurer is seeded without one
+    nameless = {"insurer_name": "Second Mutual", "admin_password": None}
+    await seed(database, settings.model_copy(update=nameless))
+    # then
+    async with database.read() as session:
+        names = (await session.scalars(select(organisations.c.name))).all()
+        assert sorted(names) == ["Robosure Mutual", "Second Mutual"]
+        assert len((await session.execute(select(users))).all()) == 1
+
+
+async def test_the_seed_refuses_a_short_password(
+    database: Database, settings: Settings
+) -> None:
+    short: dict[str, Any] = {
+        "insurer_name": "Second Mutual",
+        "admin_email": "second@robosure.local",
+        "admin_password": SecretStr("short"),
+    }
+    with pytest.raises(Invalid) as error:
+        await seed(database, settings.model_copy(update=short))
+    # then nothing of it is kept
+    assert error.value.code == "password_too_short"
+    async with database.read() as session:
+        assert len((await session.execute(select(organisations))).all()) == 1
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [
+        (ADMIN, "a wrong password"),
+        ("nobody@robosure.local", PASSWORD),
+        ("nobody\0@robosure.local", PASSWORD),
+        ("no address", PASSWORD),
+    ],
+)
+async def test_whoever_cannot_sign_in_gets_the_same_answer(
+    api: ApiClient, username: str, password: str
+) -> None:
+    answer = await sign_in(api, username, password)
+    assert answer.status_code == 401
+    assert code_of(answer) == "invalid_credentials"
+    assert answer.json()["context"] == {}
+
+
+async def test_another_grant_is_refused(api: ApiClient) -> None:
+    form = {"grant_type": "client_credentials", "username": "a", "password": "b"}
+    answer = await api.anonymous().post("/auth/token", data=form)
+    assert answer.status_code == 422
+    assert code_of(answer) == "invalid_request"
+
+
+async def test_a_deactivated_user_cannot_sign_in(
+    api: ApiClient, database: Database
+) -> None:
+    # given
+    async with database.write() as session:
+        await session.execute(update(users).values(active=False))
+    # then
+    answer = await sign_in(api)
+    assert answer.status_code == 401
+    assert code_of(answer) == "invalid_credentials"
+
+
+async def test_an_old_bcrypt_hash_is_upgraded_at_sign_in(
+    api: ApiClient, database: Database
+) -> None:
+    # given
+    old = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    async with database.write() as session:
+        await session.execute(update(users).values(password_hash=old))
+    # when
+    assert (await sign_in(api)).status_code == 200
+    # then the password still works, under a better hash
+    async with database.read() as session:
+        stored = await session.scalar(select(users.c.password_hash))
+    assert stored is not None
+    assert stored.startswith("$argon2id$")
+    assert (await sign_in(api)).status_code == 200
+
+
+async def test_a_token_ends_after_ten_minutes(
+    api: ApiClient, clock: FixedClock
+) -> None:
+    # given
+    client = await with_token(api)
+    clock.advance(timedelta(minutes=9, seconds=59))
+    assert (await client.get("/auth/me")).status_code == 200
+    # when
+    clock.advance(timedelta(seconds=1))
+    # then
+    answer = await client.get("/auth/me")
+    assert answer.status_code == 401
+    assert code_of(answer) == "token_expired"
+
+
+async def test_a_sign_in_is_in_the_audit_trail_under_who_signed_in(
+    api: ApiClient,
+) -> None:
+    # given
+    client = await with_token(api)
+    # when
+    entries = (await client.get("/audit-entries")).json()["items"]
+    # then
+    me = (await client.get("/auth/me")).json()
+    assert [(e["action"], e["actor"], e["actor_name"]) for e in entries] == [
+        ("POST /api/v1/auth/token", me["subject"], "Administrator")
+    ]
+
+
+async def test_nobody_asks_who_they_are_without_signing_in(api: ApiClient) -> None:
+    answer = await api.anonymous().get("/auth/me")
+    assert answer.status_code == 401
+    assert code_of(answer) == "not_signed_in"
