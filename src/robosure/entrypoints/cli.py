@@ -208,8 +208,8 @@ def migrate(
     from robosure.platform.database.migrations import refuse_newer_schema, upgrade
     from robosure.platform.settings import get_settings
 
-    url = get_settings().database_url.get_secret_value()
     with _one_line_errors():
+        url = get_settings().database_url.get_secret_value()
         asyncio.run(refuse_newer_schema(url))
         upgrade(url, revision)
 
@@ -243,14 +243,15 @@ def openapi(
 
     from robosure.entrypoints.api import create_app
 
-    content = orjson.dumps(
-        create_app().openapi(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    )
-    if file is None:
-        sys.stdout.buffer.write(content)
-        return
     with _one_line_errors():
-        file.write_bytes(content)
+        content = orjson.dumps(
+            create_app().openapi(),
+            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+        )
+        if file is None:
+            sys.stdout.buffer.write(content)
+        else:
+            file.write_bytes(content)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Protocol
 
 from celery import Celery, Task
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
-from kombu import Queue
+from kombu import Exchange, Queue
 from opentelemetry.trace import SpanKind
 
 from robosure.kernel.ids import uuid7
@@ -53,6 +53,7 @@ class Job:
 
 
 Sender = Callable[[Job, tuple[str, ...]], Awaitable[None]]
+_QUEUES: Final = ("high", "default")
 _CORRELATION: Final = "correlation_id"
 
 
@@ -104,7 +105,7 @@ def celery_app(settings: Settings, jobs: Iterable[Job] = ()) -> Celery:
         task_reject_on_worker_lost=True,
         task_ignore_result=True,
         task_default_queue="default",
-        task_queues=[Queue("high"), Queue("default")],
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in _QUEUES],
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=True,

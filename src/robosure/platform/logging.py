@@ -11,7 +11,9 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import orjson
 import structlog
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from robosure.platform.settings import Settings
 
 _SECRET: Final = re.compile(
-    r"password|passwd|secret|token|authorization|cookie|private_key|^key$|api_?key",
+    r"password|passwd|secret|token|authorization|cookie|private[_-]?key|^key$|"
+    r"api[_-]?key",
     re.IGNORECASE,
 )
 _PERSONAL: Final = re.compile(
@@ -29,21 +32,44 @@ _PERSONAL: Final = re.compile(
     r"payment_method)$",
     re.IGNORECASE,
 )
-_EMAIL: Final = re.compile(r"([A-Za-z0-9._%+-])[A-Za-z0-9._%+-]*@([A-Za-z0-9.-]+)")
-_BEARER: Final = re.compile(
-    r"(Bearer\s+|eyJ)[A-Za-z0-9._~+/-]{8,}=*|rbs_[A-Za-z0-9_-]{8,}"
+_EMAIL: Final = re.compile(
+    # Starts where a run of such characters does, so that a long one is read once.
+    r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-])[A-Za-z0-9._%+-]*+@([A-Za-z0-9.-]+)"
 )
-_URL_PASSWORD: Final = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
+_CREDENTIAL: Final = re.compile(
+    r"(?i:bearer)\s+[A-Za-z0-9._~+/-]{8,}=*"
+    r"|eyJ[A-Za-z0-9._~+/-]{8,}=*"
+    r"|rbs_[A-Za-z0-9_-]{8,}"
+    r"|\$argon2[a-z]*\$[^\s'\"]+|\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----",
+    re.DOTALL,
+)
+_URL_PASSWORD: Final = re.compile(r"(://[^:/@\s]*):[^/\s]+@")
 _SECRET_PAIR: Final = re.compile(
-    r"((?:password|secret|token|api_?key)['\"]?\s*[=:]\s*['\"]?)[^\s'\",&}]+",
+    r"((?:password|passwd|secret|token|api[_-]?key|authorization)\\?['\"]?\s*[=:]\s*)"
+    r"(?:\\?\"[^\"]*\"|\\?'[^']*'|(?:basic\s+)?[^\s'\",&}]+)",
     re.IGNORECASE,
 )
+_PLAIN: Final = (bool, int, float, date, UUID, type(None))
+_OF_STRUCTLOG: Final = frozenset({"_record", "_from_structlog"})
 HIDDEN: Final = "***"
+_NOISY: Final = (
+    # They tell of every request and every job; we tell of them ourselves.
+    "celery.app.trace",
+    "celery.beat",
+    "celery.worker.strategy",
+    "httpcore",
+    "httpx",
+    "uvicorn.access",
+)
 
 
 def mask(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Hide secrets and shorten personal data, however deep they lie."""
-    return {key: _mask_field(str(key), value) for key, value in event.items()}
+    return {
+        key: value if key in _OF_STRUCTLOG else _mask_field(str(key), value)
+        for key, value in event.items()
+    }
 
 
 def _mask_field(key: str, value: Any) -> Any:
@@ -56,14 +82,20 @@ def _mask_field(key: str, value: Any) -> Any:
 
 
 def _mask_value(value: Any) -> Any:
-    if isinstance(value, str):
-        text = _URL_PASSWORD.sub(r"\1:***@", _BEARER.sub(HIDDEN, value))
-        return _EMAIL.sub(r"\1***@\2", _SECRET_PAIR.sub(rf"\1{HIDDEN}", text))
+    if isinstance(value, _PLAIN):
+        return value
     if isinstance(value, Mapping):
-        return {k: _mask_field(str(k), v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    if isinstance(value, (list, tuple)):
+        return {str(k): _mask_field(str(k), v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(value, (list, tuple, set, frozenset)):
         return [_mask_value(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    return value
+    if isinstance(value, bytes):
+        return _mask_text(value.decode(errors="replace"))
+    return _mask_text(str(value))
+
+
+def _mask_text(text: str) -> str:
+    text = _URL_PASSWORD.sub(r"\1:***@", _CREDENTIAL.sub(HIDDEN, text))
+    return _EMAIL.sub(r"\1***@\2", _SECRET_PAIR.sub(rf"\1{HIDDEN}", text))
 
 
 def configure_logging(settings: Settings) -> None:
@@ -97,7 +129,7 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "celery.app.trace"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for owned in ("uvicorn", "uvicorn.error", "celery"):
         logging.getLogger(owned).handlers.clear()
@@ -116,7 +148,8 @@ def _dump(value: MutableMapping[str, Any], **_: Any) -> str:
 
 def get_logger(name: str | None = None) -> structlog.stdlib.BoundLogger:
     """Return a logger; the request's and event's ids are bound by context."""
-    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    named = () if name is None else (name,)  # without one, after the calling module
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(*named)
     return logger
 
 

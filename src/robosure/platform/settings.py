@@ -7,13 +7,15 @@ every host knows; the rest begins with ``ROBOSURE_``.
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
+    BeforeValidator,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -25,6 +27,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
+def _with_driver(url: Any) -> Any:
+    """Take a URL as hosts give it, ``postgres://``, and name our driver in it."""
+    if isinstance(url, str):
+        return re.sub(r"^postgres(ql)?://", "postgresql+asyncpg://", url)
+    return url
+
+
+def _upper_case(name: Any) -> Any:
+    return name.upper() if isinstance(name, str) else name
+
+
 class Settings(BaseSettings):
     """Everything that differs from one installation to the next."""
 
@@ -34,13 +47,17 @@ class Settings(BaseSettings):
     )  # fmt: skip
 
     database_url: Annotated[
-        SecretStr, Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
+        SecretStr,
+        BeforeValidator(_with_driver),
+        Field(validation_alias=AliasChoices("DATABASE_URL", "database_url")),
     ] = SecretStr("postgresql+asyncpg://robosure@127.0.0.1:5432/robosure")
     redis_url: Annotated[
         SecretStr, Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
     ] = SecretStr("redis://127.0.0.1:6379/0")
     log_level: Annotated[
-        LogLevel, Field(validation_alias=AliasChoices("LOG_LEVEL", "log_level"))
+        LogLevel,
+        BeforeValidator(_upper_case),
+        Field(validation_alias=AliasChoices("LOG_LEVEL", "log_level")),
     ] = "INFO"
     environment: Annotated[
         Literal["development", "test", "production"],

@@ -407,13 +407,15 @@ class Journey:
                 >= set(_NOTICES)
             ),
         )
-        self.report["ledger"] = {
-            "transactions": balances["transactions"],
-            "sum_minor": balances["sum_minor"],
+        totals = balances["totals"]
+        ledger = {
+            "transactions": sum(each["transactions"] for each in totals),
+            "sum_minor": sum(each["sum_minor"] for each in totals),
         }
+        self.report["ledger"] = ledger
         self.report["deliveries"] = len(sent)
         self.watcher.finish(
-            f"{balances['transactions']} transactions sum to {balances['sum_minor']}; "
+            f"{ledger['transactions']} transactions sum to {ledger['sum_minor']}; "
             f"{len(sent)} notices delivered"
         )
 

@@ -9,7 +9,6 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
 
 import robosure
 from robosure.platform.database.mapping import metadata
@@ -53,17 +52,7 @@ async def refuse_newer_schema(url: str) -> None:
     Raises:
         NewerSchemaError: naming the revision.
     """
-    engine = throwaway_engine(url)
-    try:
-        async with engine.connect() as connection:
-            found = await connection.execute(
-                text(f"SELECT version_num FROM {HISTORY_TABLE}")  # noqa: S608 - a constant
-            )
-            revision = found.scalar_one_or_none()
-    except ProgrammingError:
-        return  # no history yet: a new database
-    finally:
-        await engine.dispose()
+    revision = await _revision_of(url)
     known = {
         script.revision
         for script in ScriptDirectory.from_config(config_for(url)).walk_revisions()
@@ -74,6 +63,21 @@ async def refuse_newer_schema(url: str) -> None:
             "does not know; run the version that migrated it, or a newer one"
         )
         raise NewerSchemaError(message)
+
+
+async def _revision_of(url: str) -> str | None:
+    """Return the database's revision; None if it has no history yet."""
+    engine = throwaway_engine(url)
+    try:
+        async with engine.connect() as connection:
+            exists = text("SELECT to_regclass(:name) IS NOT NULL")
+            found = await connection.execute(exists, {"name": HISTORY_TABLE})
+            if not found.scalar_one():
+                return None
+            revision = text(f"SELECT version_num FROM {HISTORY_TABLE}")  # noqa: S608 - a constant
+            return (await connection.execute(revision)).scalar_one_or_none()
+    finally:
+        await engine.dispose()
 
 
 def _scripts() -> Path:

@@ -19,6 +19,9 @@ from robosure.platform.metrics import HTTP_REQUEST_SECONDS
 from robosure.platform.tracing import span
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_METHODS: Final = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+)
 _QUIET: Final = frozenset({"/health", "/ready", "/metrics"})
 
 
@@ -55,16 +58,18 @@ class EdgeMiddleware(LoggerMixin):
         headers: dict[bytes, bytes],
     ) -> None:
         started = time.perf_counter()
+        body = _Body(receive, headers, max_bytes=self._max_body_bytes)
         try:
-            declared = int(headers.get(b"content-length") or 0)
-            if declared > self._max_body_bytes:
+            if body.is_too_large:
                 await self._refuse_body(scope, receive, answer)
             else:
-                limited = self._limit(receive)
-                await self._app(scope, limited, answer)
-        except TooLarge:
-            await self._refuse_body(scope, receive, answer)
+                await self._app(scope, body, _Unless(body, answer))
+                if body.is_too_large and not answer.started:
+                    await self._refuse_body(scope, receive, answer)
         except Exception:
+            if body.is_too_large and not answer.started:
+                await self._refuse_body(scope, receive, answer)
+                return
             self.logger.exception("platform.http.request_failed", path=scope["path"])
             if answer.started:
                 raise
@@ -76,20 +81,6 @@ class EdgeMiddleware(LoggerMixin):
         finally:
             self._measure(scope, answer.status, time.perf_counter() - started)
 
-    def _limit(self, receive: Receive) -> Receive:
-        """Count a body that did not declare its length, and stop reading past it."""
-        taken = 0
-
-        async def limited() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._max_body_bytes:
-                raise TooLarge("body_too_large", limit_bytes=self._max_body_bytes)
-            return message
-
-        return limited
-
     async def _refuse_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = problem_response(
             scope, 413, code="body_too_large",
@@ -99,7 +90,8 @@ class EdgeMiddleware(LoggerMixin):
         await response(scope, receive, send)
 
     def _measure(self, scope: Scope, status: int, seconds: float) -> None:
-        method, endpoint = scope["method"], template_of(scope)
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        endpoint = template_of(scope)
         HTTP_REQUEST_SECONDS.labels(method, endpoint, str(status)).observe(seconds)
         if scope["path"] not in _QUIET:
             self.logger.info(
@@ -109,6 +101,39 @@ class EdgeMiddleware(LoggerMixin):
                 status=status,
                 duration_ms=round(seconds * 1000, 1),
             )
+
+
+class _Body:
+    """A body, read up to the limit: by what it declares, and by what arrives."""
+
+    def __init__(
+        self, receive: Receive, headers: dict[bytes, bytes], *, max_bytes: int
+    ) -> None:
+        declared = headers.get(b"content-length", b"")
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._taken = 0
+        self.is_too_large = declared.isdigit() and int(declared[:20]) > max_bytes
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._taken += len(message.get("body", b""))
+        if self._taken > self._max_bytes:
+            self.is_too_large = True
+            raise TooLarge("body_too_large", limit_bytes=self._max_bytes)
+        return message
+
+
+class _Unless:
+    """Withholds what the application makes of a body that was cut off."""
+
+    def __init__(self, body: _Body, answer: _Answer) -> None:
+        self._body = body
+        self._answer = answer
+
+    async def __call__(self, message: Message) -> None:
+        if not self._body.is_too_large or self._answer.started:
+            await self._answer(message)
 
 
 class _Answer:

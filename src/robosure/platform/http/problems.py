@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
-from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from robosure.kernel.errors import DomainError, ErrorKind
 from robosure.platform.http.edge import template_of
 from robosure.platform.logging import get_logger
 from robosure.platform.metrics import APP_ERRORS
+from robosure.platform.outages import infrastructure_is_away, sqlstate_of
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER_SECONDS: Final = {ErrorKind.NOT_YET_KNOWN: "1", ErrorKind.UNAVAILABLE: "5"}
@@ -85,10 +86,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DomainError, _domain_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(DataError, _unstorable_value)
-    app.add_exception_handler(DBAPIError, _unstorable_value)
-    for away in (OperationalError, InterfaceError, RedisConnectionError, OSError):
-        app.add_exception_handler(away, _dependency_away)
+    for beneath in (SQLAlchemyError, RedisError, OSError):
+        app.add_exception_handler(beneath, _failure_beneath)
 
 
 async def _domain_error(request: Request, error: Exception) -> Response:
@@ -146,21 +145,23 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     )
 
 
-async def _unstorable_value(request: Request, error: Exception) -> Response:
+async def _failure_beneath(request: Request, error: Exception) -> Response:
+    """Tell a server that is away and a value at fault from what we did wrong."""
+    if infrastructure_is_away(error):
+        return await _dependency_away(request, error)
+    if isinstance(error, DBAPIError) and sqlstate_of(error).startswith(_DATA_EXCEPTION):
+        return _unstorable_value(request)
+    raise error
+
+
+def _unstorable_value(request: Request) -> Response:
     """Refuse what PostgreSQL cannot hold, such as a NUL in a text."""
-    if not _sqlstate(error).startswith(_DATA_EXCEPTION):
-        raise error
     return problem_response(
         request.scope,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         code="unstorable_value",
         detail="a value cannot be stored: a NUL character, or a number out of range",
     )
-
-
-def _sqlstate(error: Exception) -> str:
-    state: object = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return str(state or "")
 
 
 async def _dependency_away(request: Request, error: Exception) -> Response:
@@ -225,6 +226,6 @@ def _document(
 
 def _plain(value: object) -> object:
     if isinstance(value, (list, tuple)):
-        items: Sequence[object] = value
+        items = cast("Sequence[object]", value)
         return [_plain(item) for item in items]
     return value if isinstance(value, (str, int, bool)) else str(value)

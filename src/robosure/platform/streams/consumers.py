@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 from opentelemetry.trace import SpanKind
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from robosure.kernel.events import DomainEvent
 from robosure.platform.correlation import Correlation, correlated
@@ -30,6 +30,7 @@ from robosure.platform.metrics import (
     EVENTS_PROCESSED,
     STREAM_LAG,
 )
+from robosure.platform.outages import infrastructure_is_away
 from robosure.platform.streams.inbox import first_time, put_aside
 from robosure.platform.streams.keys import ensure_group, events_of, trim_acknowledged
 from robosure.platform.streams.relay import read_told
@@ -46,6 +47,18 @@ _STALE_MS: Final = 30_000
 _FIRST_BACKOFF: Final = 0.1
 _LONGEST_BACKOFF: Final = 15.0
 
+__all__ = [
+    "Consumer",
+    "Entry",
+    "Handler",
+    "Subscription",
+    "backoff",
+    "entries_of",
+    "infrastructure_is_away",
+    "on",
+    "subscriptions",
+]
+
 
 @dataclass(frozen=True)
 class Consumer(Generic[E]):
@@ -59,13 +72,6 @@ class Consumer(Generic[E]):
 def on(event: type[E], *, group: str, handler: Handler[E]) -> Consumer[E]:
     """Declare that the context ``group`` reacts to ``event`` with ``handler``."""
     return Consumer(event, group, handler)
-
-
-def infrastructure_is_away(error: BaseException) -> bool:
-    """Whether the database or Redis, and not the event, is the trouble."""
-    if isinstance(error, (RedisError, OSError, InterfaceError, OperationalError)):
-        return True
-    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def backoff(attempt: int) -> float:
@@ -105,12 +111,15 @@ class Subscription(LoggerMixin):
             try:
                 if unfinished:
                     await ensure_group(self._redis, self._stream, self.group)
-                    await self._handle_all(await self._read("0"), stop)
+                    while left := await self._read("0"):
+                        await self._handle_all(left, stop)
+                        if stop.is_set():
+                            return
                     unfinished = False
                 await self._reclaim(stop)
                 await self._handle_all(await self._read(">", block=_BLOCK_MS), stop)
                 failures = 0
-            except (ResponseError, RedisError, OSError, DBAPIError) as error:
+            except (RedisError, OSError, SQLAlchemyError) as error:
                 if not _passing(error):
                     raise
                 unfinished = True

@@ -20,8 +20,6 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from robosure.kernel.errors import Unavailable
 from robosure.platform.correlation import Correlation, correlated
@@ -33,12 +31,8 @@ from robosure.platform.metrics import (
     EVENTS_PROCESSED,
     STREAM_LAG,
 )
-from robosure.platform.streams.consumers import (
-    Entry,
-    backoff,
-    entries_of,
-    infrastructure_is_away,
-)
+from robosure.platform.outages import infrastructure_is_away
+from robosure.platform.streams.consumers import Entry, backoff, entries_of
 from robosure.platform.streams.inbox import inbox
 from robosure.platform.streams.ingest.batches import FIELD, Batch, StreamEvent, read
 from robosure.platform.streams.keys import INGEST, ensure_group, trim_acknowledged
@@ -51,13 +45,6 @@ _BYTES: Final = 2_000_000
 _BLOCK_MS: Final = 1_000
 _STALE_MS: Final = 30_000
 _UPKEEP_SECONDS: Final = 10.0
-_PASSING_STATES: Final = (
-    # SQLSTATE classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
-    "08",  # connection exception
-    "40",  # transaction rollback: deadlock, serialization failure
-    "53",  # insufficient resources
-    "57P",  # the server is going down or coming up
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,12 +349,8 @@ def _without(batches: Iterable[Batch], faulty: set[int]) -> list[Batch]:
 
 
 def _passing(error: Exception) -> bool:
-    """Whether the trouble is with a server, or between transactions, and will pass."""
-    if infrastructure_is_away(error) or isinstance(error, (Unavailable, PoolTimeout)):
-        return True
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    state: str = getattr(cause, "sqlstate", None) or ""
-    return state.startswith(_PASSING_STATES)
+    """Whether a server is the trouble, and not an event."""
+    return infrastructure_is_away(error) or isinstance(error, Unavailable)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
