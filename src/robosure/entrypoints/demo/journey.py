@@ -348,7 +348,7 @@ class Journey:
             {
                 "coverage_code": "physical-damage",
                 "basis": "replacement_cost",
-                "loss": {"minor": _LOSS_MINOR, "currency": "EUR"},
+                "loss_value": {"minor": _LOSS_MINOR, "currency": "EUR"},
                 "notes": "Wrist joint and gripper damaged after repeated stops.",
             },
         )
@@ -371,6 +371,7 @@ class Journey:
             "incident_type": "protective_stop",
             "description": "The arm stopped again and again and dropped its part.",
             "estimated_loss": {"minor": _LOSS_MINOR, "currency": "EUR"},
+            "contact": {"name": "Demo policyholder"},
         }
         # Claims hears of a policy a moment after it is bound.
         claim = await cast.holder.post(

@@ -1,0 +1,69 @@
+"""What risk does with new telemetry, and when robots and models become known."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from pydantic import TypeAdapter
+
+from robosure.contexts.eventflow.events import TELEMETRY_TYPE, Telemetry
+from robosure.contexts.risk.domain import Limits, Sample
+from robosure.contexts.risk.service import RiskService
+from robosure.contexts.robots.events import ModelRegistered, RobotRegistered
+from robosure.platform.database import WriteSession
+from robosure.platform.streams import (
+    BatchHandler,
+    Consumer,
+    Envelope,
+    StreamEvent,
+    on,
+)
+
+_TELEMETRY: Final = TypeAdapter(Telemetry)
+
+
+async def _telemetry(session: WriteSession, events: Sequence[StreamEvent]) -> None:
+    arrived: dict[UUID, list[Sample]] = defaultdict(list)
+    for event in events:
+        sample = Sample.of(
+            _TELEMETRY.validate_python(event.data), at=event.time, key=_key(event)
+        )
+        arrived[UUID(event.subject)].append(sample)
+    if arrived:
+        at = max(event.received_at for event in events)
+        await RiskService.on(session).take(arrived, at=at)
+
+
+def _key(event: StreamEvent) -> UUID:
+    return uuid5(NAMESPACE_URL, f"{event.source}\n{event.id}")
+
+
+async def _model_registered(
+    session: WriteSession, event: ModelRegistered, envelope: Envelope
+) -> None:
+    limits = Limits(event.joint_current_limits, event.joint_temperature_limit)
+    await RiskService.on(session).learn_model(
+        event.model_id, limits, at=envelope.occurred_at
+    )
+
+
+async def _robot_registered(
+    session: WriteSession, event: RobotRegistered, envelope: Envelope
+) -> None:
+    await RiskService.on(session).learn_robot(
+        event.robot_id,
+        model_id=event.model_id,
+        operator_id=event.operator_id,
+        manufacturer_id=event.manufacturer_id,
+        at=envelope.occurred_at,
+    )
+
+
+consumers: Final[list[Consumer[Any]]] = [
+    on(ModelRegistered, group="risk", handler=_model_registered),
+    on(RobotRegistered, group="risk", handler=_robot_registered),
+]
+batch_handlers: Final = [BatchHandler(TELEMETRY_TYPE, _telemetry)]

@@ -1,0 +1,221 @@
+"""The command line: what it says of itself, and how it ends when it cannot go on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import OperationalError
+from typer.testing import CliRunner
+
+from robosure.entrypoints import cli, seed
+from robosure.entrypoints.cli import app
+from robosure.entrypoints.demo import command
+from robosure.entrypoints.demo.client import DemoError
+from robosure.entrypoints.stack.errors import StackError
+from robosure.platform.database import migrations
+from robosure.platform.database.migrations import NewerSchemaError
+from robosure.platform.settings import get_settings
+
+COMMANDS = {
+    "up": "Run everything on this machine",
+    "demo": "Watch the main job",
+    "serve": "Serve the HTTP API",
+    "work": "Relay facts, react to them, and take in telemetry",
+    "jobs": "Run background jobs",
+    "migrate": "Bring the database to this version's schema",
+    "seed": "Write what every installation starts with",
+    "openapi": "Write the OpenAPI document",
+}
+OPTIONS = {
+    "up": ["--host", "--port", "--fresh"],
+    "demo": ["--telemetry", "--profile", "--json", "--url", "--email", "--password"],
+    "serve": ["[CONTEXT]...", "--host", "--port"],
+    "work": ["[CONTEXT]..."],
+    "jobs": ["--beat", "--concurrency"],
+    "migrate": ["revision"],
+    "seed": ["ROBOSURE_ADMIN_EMAIL"],
+    "openapi": ["file"],
+}
+
+runner = CliRunner(env={"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"})
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[None]:
+    """No settings of the machine the tests run on, and none left behind."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROBOSURE_HOME", str(tmp_path / "home"))
+    for name in ("DATABASE_URL", "REDIS_URL", "ENVIRONMENT"):
+        monkeypatch.delenv(name, raising=False)
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+def refused(*arguments: str) -> str:
+    """Run a command that is to fail, and return the one line it says."""
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    line, *more = result.stderr.splitlines()
+    assert more == []
+    return line
+
+
+def test_without_a_command_it_says_what_there_is() -> None:
+    result = runner.invoke(app, [])
+    assert result.exit_code == 2
+    assert "Insurance for robot fleets" in result.output
+    for name in COMMANDS:
+        assert f" {name} " in result.output
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_says_what_it_does_and_takes(name: str, flag: str) -> None:
+    result = runner.invoke(app, [name, flag])
+    assert result.exit_code == 0
+    assert COMMANDS[name] in result.output
+    for option in OPTIONS[name]:
+        assert option in result.output
+
+
+def test_help_is_quick_since_it_imports_no_product() -> None:
+    known = {"robosure", "robosure.entrypoints", "robosure.entrypoints.cli"}
+    code = (
+        "import sys; from robosure.entrypoints.cli import app\n"
+        "print(sorted(m for m in sys.modules if m.split('.')[0] == 'robosure'))"
+    )
+    import subprocess
+
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert set(json.loads(shown.stdout.replace("'", '"'))) == known
+
+
+def test_an_unknown_context_ends_with_one_line() -> None:
+    for name in ("serve", "work"):
+        line = refused(name, "warehouses")
+        assert line.startswith("robosure: no such context: warehouses (there are ")
+
+
+def test_a_profile_without_a_file_ends_with_one_line() -> None:
+    assert refused("demo", "--profile", "ur3-cobotops", "--json") == (
+        "robosure: --profile says how to read --telemetry FILE; name a file"
+    )
+
+
+def test_a_file_without_a_profile_ends_with_one_line(tmp_path: Path) -> None:
+    assert refused("demo", "--telemetry", str(tmp_path / "some.csv"), "--json") == (
+        "robosure: --telemetry needs --profile, such as ur3-cobotops"
+    )
+
+
+def test_a_missing_file_ends_with_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "none.csv"
+    assert refused("demo", "--telemetry", str(path), "--profile", "p", "--json") == (
+        f"robosure: cannot read {path}: No such file or directory"
+    )
+
+
+def test_a_demo_that_cannot_go_on_ends_with_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(**_: object) -> None:
+        raise DemoError("POST /quotes answered 500:\n  it broke")
+
+    monkeypatch.setattr(command, "run_demo", fail)
+    assert refused("demo", "--json") == (
+        "robosure: POST /quotes answered 500: it broke"
+    )
+
+
+def test_the_demo_goes_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a server of somebody else, and its administrator
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(command, "run_demo", lambda **given: asked.update(given))
+    arguments = ["--url", "http://there", "--email", "ada@there", "--password", "pw"]
+    # when the demo is run against it
+    assert runner.invoke(app, ["demo", *arguments]).exit_code == 0
+    # then that is where it goes
+    assert asked == {
+        "telemetry": None,
+        "profile": None,
+        "as_json": False,
+        "server": command.Server("http://there", "ada@there", "pw"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (StackError("port 1 is taken"), "port 1 is taken"),
+        (NewerSchemaError("at revision zz"), "at revision zz"),
+        (ConnectionRefusedError("refused"), "a server does not answer: refused"),
+        (
+            OperationalError("SELECT 1", {}, OSError("no route\nto it")),
+            "a server does not answer: (builtins.OSError) no route",
+        ),
+    ],
+    ids=str,
+)
+def test_trouble_that_is_known_ends_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
+) -> None:
+    async def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(migrations, "refuse_newer_schema", fail)
+    assert refused("migrate") == f"robosure: {line}"
+
+
+def test_trouble_that_is_not_known_is_not_hidden(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fail(_: object) -> None:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(seed, "seed", fail)
+    result = runner.invoke(app, ["seed"])
+    assert isinstance(result.exception, KeyError)
+
+
+def test_a_bad_setting_ends_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "LOUD")
+    for name in ("migrate", "seed", "serve", "openapi"):
+        assert "LOG_LEVEL" in refused(name), name
+
+
+def test_migrating_checks_first_and_then_upgrades(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[tuple[str, ...]] = []
+
+    async def check(url: str) -> None:
+        done.append(("check", url))
+
+    def upgrade(url: str, revision: str) -> None:
+        done.append(("upgrade", url, revision))
+
+    monkeypatch.setattr(migrations, "refuse_newer_schema", check)
+    monkeypatch.setattr(migrations, "upgrade", upgrade)
+    monkeypatch.setenv("DATABASE_URL", "postgresql+asyncpg://ada@there/db")
+    assert runner.invoke(app, ["migrate", "0001"]).exit_code == 0
+    url = "postgresql+asyncpg://ada@there/db"
+    assert done == [("check", url), ("upgrade", url, "0001")]
+
+
+def test_a_file_that_cannot_be_written_ends_with_one_line(tmp_path: Path) -> None:
+    line = refused("openapi", str(tmp_path / "none" / "openapi.json"))
+    assert line.endswith(f"No such file or directory: '{tmp_path}/none/openapi.json'")
+
+
+def test_the_module_runs_the_command_line() -> None:
+    assert cli.app is app
