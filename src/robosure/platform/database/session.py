@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 from sqlalchemy import event, text
@@ -68,6 +69,7 @@ class Database:
             hide_parameters=True,  # errors are logged; what they hold must not be
             connect_args={"server_settings": {"timezone": "UTC"}},
         )  # fmt: skip
+        _read_plain_uuids(self.engine)
         _time_queries(self.engine, slow_query_ms)
 
     @classmethod
@@ -187,6 +189,24 @@ def _remember(session: Session, instance: object) -> None:
 def seen_aggregates(session: Session) -> list[Aggregate]:
     """Return the aggregates this session loaded or added, in that order."""
     return list(session.info.get(_AGGREGATES, {}).values())
+
+
+def _read_plain_uuids(engine: AsyncEngine) -> None:
+    """Return ``uuid.UUID`` itself; JSON writers refuse asyncpg's subclass of it."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _install(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.run_async(_plain_uuid_codec)
+
+
+async def _plain_uuid_codec(connection: Any) -> None:
+    await connection.set_type_codec(
+        "uuid",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: value.bytes,
+        decoder=lambda value: UUID(bytes=value),
+    )
 
 
 def _time_queries(engine: AsyncEngine, slow_query_ms: int) -> None:

@@ -104,10 +104,11 @@ def _written(batch: Batch) -> bytes:
     ]
     return orjson.dumps(
         {
-            "batch_id": batch.batch_id,
+            # As text, for asyncpg's ids are a class of their own.
+            "batch_id": str(batch.batch_id),
             "received_at": batch.received_at,
             "correlation_id": batch.correlation_id,
-            "principal": batch.principal,
+            "principal": batch.principal and str(batch.principal),
             "events": events,
         }
     )

@@ -1,0 +1,210 @@
+"""The ports of claims, over SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.sql import ColumnElement
+
+from robosure.contexts.claims import tables
+from robosure.contexts.claims.domain.claim import CLOSED, Claim, ClaimStatus
+from robosure.contexts.claims.domain.cover import PolicyCover
+from robosure.contexts.claims.domain.roster import Adjuster, Workload
+from robosure.kernel.errors import AlreadyExists, Invalid, InvalidState, NotFound
+from robosure.kernel.money import Money
+from robosure.platform.database import WriteSession, next_number, translating
+
+_PREFIX: Final = "CLM"
+
+
+class SqlClaims:
+    """Claims in PostgreSQL."""
+
+    def __init__(self, session: WriteSession) -> None:
+        self._session = session
+
+    async def next_number(self, year: int) -> str:
+        """Take the next number of the year."""
+        return await next_number(self._session, _PREFIX, year)
+
+    def add(self, claim: Claim) -> None:
+        """Keep a new one."""
+        self._session.add(claim)
+
+    async def get_for_update(self, claim_id: UUID, *, party_id: UUID) -> Claim:
+        """Return one, locked."""
+        claim = await self.find_for_update(claim_id)
+        if claim is None or party_id not in {claim.insurer_id, claim.holder_id}:
+            raise NotFound("claim_not_found", claim_id=claim_id)
+        return claim
+
+    async def find_for_update(self, claim_id: UUID) -> Claim | None:
+        """Return one, locked; None if there is none."""
+        return await self._session.get(Claim, claim_id, with_for_update=True)
+
+    async def with_evidence(self, evidence_id: UUID) -> Claim | None:
+        """Return the one that asked for that evidence, locked; None if none did."""
+        statement = select(tables.evidence.c.claim_id).where(
+            tables.evidence.c.id == evidence_id
+        )
+        claim_id = (await self._session.execute(statement)).scalar_one_or_none()
+        return None if claim_id is None else await self.find_for_update(claim_id)
+
+    async def take_waiting(self, *, after: UUID | None) -> Claim | None:
+        """Return the first that waits for an adjuster, locked; skip those in use."""
+        c = tables.claims.c
+        waiting = (
+            select(Claim)
+            .where(c.status == ClaimStatus.REPORTED)
+            .order_by(c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        if after is not None:
+            waiting = waiting.where(c.id > after)
+        return (await self._session.scalars(waiting)).one_or_none()
+
+    async def add_attachment_to(self, claim: Claim) -> None:
+        """Store what was attached."""
+        known = AlreadyExists("attachment_exists", claim=claim.number)
+        constraints = {"uq_attachments_claim_id_sha256": known}
+        async with translating(self._session, constraints):
+            self._session.add(claim)
+
+
+class SqlCovers:
+    """Covers and their aggregates in PostgreSQL."""
+
+    def __init__(self, session: WriteSession) -> None:
+        self._session = session
+
+    async def add(self, cover: PolicyCover) -> None:
+        """Keep a policy's cover, with nothing of its aggregates used yet."""
+        self._session.add(cover)
+        opened = [
+            {
+                "policy_number": cover.policy_number,
+                "coverage_code": coverage.code,
+                "inception": cover.term.inception,
+                "limit_minor": coverage.limit.minor,
+                "used_minor": 0,
+                "currency": coverage.limit.currency,
+            }
+            for coverage in cover.coverages
+        ]
+        await self._session.execute(insert(tables.aggregates), opened)
+
+    async def get(self, policy_number: str) -> PolicyCover:
+        """Return a policy's cover."""
+        found = await self._session.get(PolicyCover, policy_number)
+        if found is None:
+            raise NotFound("policy_not_found", policy_number=policy_number)
+        return found
+
+    async def remaining(
+        self, cover: PolicyCover, coverage_code: str, *, lock: bool
+    ) -> Money:
+        """Return what is left of a coverage's aggregate."""
+        c = tables.aggregates.c
+        statement = select(c.limit_minor - c.used_minor, c.currency).where(
+            *_aggregate(cover, coverage_code)
+        )
+        if lock:
+            statement = statement.with_for_update()
+        row = (await self._session.execute(statement)).one_or_none()
+        if row is None:
+            raise Invalid("coverage_does_not_respond", coverage_code=coverage_code)
+        return Money(*row)
+
+    async def draw(self, cover: PolicyCover, coverage_code: str, amount: Money) -> None:
+        """Take an amount from a coverage's aggregate, if that much is left."""
+        c = tables.aggregates.c
+        drawn = await self._session.execute(
+            update(tables.aggregates)
+            .where(
+                *_aggregate(cover, coverage_code),
+                c.currency == amount.currency,
+                c.used_minor + amount.minor <= c.limit_minor,
+            )
+            .values(used_minor=c.used_minor + amount.minor)
+            .returning(c.used_minor)
+        )
+        if drawn.one_or_none() is None:
+            raise InvalidState("aggregate_exhausted", coverage_code=coverage_code)
+
+
+class SqlRoster:
+    """Adjusters in PostgreSQL."""
+
+    def __init__(self, session: WriteSession) -> None:
+        self._session = session
+
+    async def put(self, adjuster: Adjuster) -> None:
+        """Keep what is known of an adjuster now; when they last got a claim stays."""
+        known = {
+            "organisation_id": adjuster.organisation_id,
+            "name": adjuster.name,
+            "skills": adjuster.skills,
+            "active": adjuster.active,
+        }
+        await self._session.execute(
+            upsert(tables.adjusters)
+            .values(user_id=adjuster.user_id, **known)
+            .on_conflict_do_update(index_elements=["user_id"], set_=known)
+        )
+
+    async def retire(self, user_id: UUID) -> None:
+        """Give no more claims to somebody, if they are on the roster."""
+        c = tables.adjusters.c
+        await self._session.execute(
+            update(tables.adjusters).where(c.user_id == user_id).values(active=False)
+        )
+
+    async def get_for_update(self, user_id: UUID, *, organisation_id: UUID) -> Adjuster:
+        """Return an organisation's adjuster, locked."""
+        found = await self._session.get(Adjuster, user_id, with_for_update=True)
+        if found is None or found.organisation_id != organisation_id:
+            raise NotFound("adjuster_not_found", adjuster_id=user_id)
+        return found
+
+    async def workloads(self, organisation_id: UUID) -> Sequence[Workload]:
+        """Return the load of each active adjuster, locked in the order of their ids.
+
+        The counting is a statement of its own: it begins when the locks are held, and
+        so sees every assignment that was made under them before.
+        """
+        c = tables.adjusters.c
+        on_duty = (
+            await self._session.scalars(
+                select(Adjuster)
+                .where(c.organisation_id == organisation_id, c.active)
+                .order_by(c.user_id)
+                .with_for_update()
+                .execution_options(populate_existing=True)
+            )
+        ).all()
+        claims = tables.claims.c
+        ids = [adjuster.user_id for adjuster in on_duty]
+        counting = (
+            select(claims.adjuster_id, func.count())
+            .where(claims.adjuster_id.in_(ids), claims.status.not_in(CLOSED))
+            .group_by(claims.adjuster_id)
+        )
+        rows = await self._session.execute(counting)
+        open_claims: dict[UUID, int] = {row[0]: row[1] for row in rows}
+        return [Workload(a, open_claims.get(a.user_id, 0)) for a in on_duty]
+
+
+def _aggregate(
+    cover: PolicyCover, coverage_code: str
+) -> tuple[ColumnElement[bool], ...]:
+    c = tables.aggregates.c
+    return (
+        c.policy_number == cover.policy_number,
+        c.coverage_code == coverage_code,
+        c.inception == cover.term.inception,
+    )
