@@ -48,18 +48,3 @@ async def _make_template(server_url: str) -> None:
     await engine.dispose()
     template = server.set(database=TEMPLATE).render_as_string(hide_password=False)
     await asyncio.to_thread(upgrade, template)
-    await _create_missing(template)
-
-
-async def _create_missing(url: str) -> None:  # INTERIM until the migration is written
-    from sqlalchemy.schema import CreateSchema
-
-    from robosure.entrypoints.registry import load_metadata
-
-    metadata = load_metadata()
-    engine = throwaway_engine(url)
-    async with engine.begin() as connection:
-        for schema in sorted({str(t.schema) for t in metadata.tables.values()}):
-            await connection.execute(CreateSchema(schema, if_not_exists=True))
-        await connection.run_sync(metadata.create_all)
-    await engine.dispose()

@@ -36,12 +36,12 @@ def load(names: Sequence[str] = ()) -> tuple[Context, ...]:
         )
         raise ValueError(message)
     chosen = [name for name in NAMES if not names or name in names]
-    found = []  # INTERIM: contexts still being written are left out
-    for name in chosen:
-        module = import_module(f"robosure.contexts.{name}")
-        if hasattr(module, "context"):
-            found.append(module.context)
-    return tuple(found)
+    return tuple(_context(name) for name in chosen)
+
+
+def _context(name: str) -> Context:
+    context: Context = import_module(f"robosure.contexts.{name}").context
+    return context
 
 
 def load_metadata() -> MetaData:
@@ -49,10 +49,7 @@ def load_metadata() -> MetaData:
     for module in _PLATFORM_TABLES:
         import_module(f"robosure.platform.{module}")
     for name in NAMES:
-        try:
-            import_module(f"robosure.contexts.{name}.tables")
-        except ModuleNotFoundError:  # INTERIM
-            pass
+        import_module(f"robosure.contexts.{name}.tables")
     return metadata
 
 

@@ -88,6 +88,8 @@ class SmtpMailer:
             if error.code >= 500:  # noqa: PLR2004 - RFC 5321: permanent
                 raise Invalid("mail_refused", reason=str(error)) from error
             raise Unavailable("mail_not_accepted", reason=str(error)) from error
+        except ValueError as error:  # no address, or none that may be sent on
+            raise Invalid("mail_refused", reason=str(error)) from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise MailUncertain("mail_uncertain", reason=str(error)) from error
 

@@ -121,7 +121,7 @@ def test_a_stack_that_is_stopped_under_it_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(own_stack, "stopped_early", True)
-    with pytest.raises(DemoError, match="^stopped before the end$"):
+    with pytest.raises(DemoError, match=r"^stopped before the end$"):
         demo()
     assert visited == []
 

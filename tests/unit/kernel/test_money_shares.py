@@ -64,7 +64,7 @@ def test_the_largest_remainder_gets_the_unit_that_is_left() -> None:
 
 
 def test_weights_may_be_rates_or_fractions_or_nothing() -> None:
-    weights = [Decimal("0.25"), Fraction(3, 4), 0]
+    weights: list[int | Decimal | Fraction] = [Decimal("0.25"), Fraction(3, 4), 0]
     assert eur("0.10").allocate(weights) == [eur("0.03"), eur("0.07"), eur("0")]
 
 
@@ -91,17 +91,17 @@ def test_even_shares_sum_exactly_and_differ_by_one_unit_at_most(
 @given(
     st.integers(-(10**14), 10**14),
     st.lists(
-        st.one_of(st.integers(0, 10**9), st.fractions(min_value=0, max_value=10**6)),
+        st.fractions(min_value=0, max_value=10**6),
         min_size=1,
         max_size=50,
     ).filter(any),
 )
 def test_weighted_shares_sum_exactly_and_miss_theirs_by_less_than_a_unit(
-    minor: int, weights: list[int | Fraction]
+    minor: int, weights: list[Fraction]
 ) -> None:
     money = Money(minor, "EUR")
     shares = money.allocate(weights)
     assert total(shares, "EUR") == money
-    sum_of_weights = sum(Fraction(weight) for weight in weights)
+    sum_of_weights = sum(weights, Fraction(0))
     for share, weight in zip(shares, weights, strict=True):
-        assert abs(share.exact - minor * Fraction(weight) / sum_of_weights) < 1
+        assert abs(share.exact - minor * weight / sum_of_weights) < 1

@@ -17,6 +17,8 @@ PRODUCT: Final = "robot-comprehensive"
 _REPEAT_EVERY: Final = 20
 _COVERAGES: Final = ("physical-damage", "third-party-liability")
 _LOSS_MINOR: Final = 1_250_000
+_LOOK_BACK: Final = timedelta(days=6)
+"""How far back the worst moment is looked for."""
 _NOTICES: Final = (
     "policy_bound",
     "payment_taken",
@@ -269,9 +271,10 @@ class Journey:
             "product_code": PRODUCT,
             "holder_id": cast.operator_id,
             "robot_ids": [str(robot) for robot in robots],
-            "inception": inception.isoformat(),
-            "expiry": inception.replace(year=inception.year + 1).isoformat(),
-            "time_zone": "Europe/Berlin",
+            "term": {
+                "inception": inception.isoformat(),
+                "time_zone": "Europe/Berlin",
+            },
             "jurisdiction": "DE",
             "coverages": [{"code": code} for code in _COVERAGES],
             "instalments": 4,
@@ -381,8 +384,16 @@ class Journey:
 
     async def _worst_moment(self, cast: Cast, robot_id: UUID) -> datetime:
         """Return the middle of the ten minutes with the most protective stops."""
+        exposure = (await cast.admin.get(f"/robots/{robot_id}/risk"))["exposure"]
+        last = datetime.fromisoformat(exposure["last_sample_at"])
+        span = {
+            "from": max(
+                datetime.fromisoformat(exposure["first_sample_at"]), last - _LOOK_BACK
+            ).isoformat(),
+            "to": (last + timedelta(seconds=1)).isoformat(),
+        }
         windows: Iterable[dict[str, Any]] = (
-            await cast.admin.get(f"/robots/{robot_id}/risk/windows")
+            await cast.admin.get(f"/robots/{robot_id}/risk/windows", **span)
         )["items"]
         worst = max(windows, key=lambda each: int(each["protective_stop"]["samples"]))
         starts = datetime.fromisoformat(worst["starts_at"]).astimezone(UTC)

@@ -204,9 +204,17 @@ async def _plain_uuid_codec(connection: Any) -> None:
         "uuid",
         schema="pg_catalog",
         format="binary",
-        encoder=lambda value: value.bytes,
-        decoder=lambda value: UUID(bytes=value),
+        encoder=_bytes_of,
+        decoder=_uuid_of,
     )
+
+
+def _bytes_of(value: UUID) -> bytes:
+    return value.bytes
+
+
+def _uuid_of(value: bytes) -> UUID:
+    return UUID(bytes=value)
 
 
 def _time_queries(engine: AsyncEngine, slow_query_ms: int) -> None:

@@ -60,14 +60,14 @@ class EdgeMiddleware(LoggerMixin):
         started = time.perf_counter()
         body = _Body(receive, headers, max_bytes=self._max_body_bytes)
         try:
-            if body.is_too_large:
+            if body.exceeds_limit():
                 await self._refuse_body(scope, receive, answer)
             else:
                 await self._app(scope, body, _Unless(body, answer))
-                if body.is_too_large and not answer.started:
+                if body.exceeds_limit() and not answer.started:
                     await self._refuse_body(scope, receive, answer)
         except Exception:
-            if body.is_too_large and not answer.started:
+            if body.exceeds_limit() and not answer.started:
                 await self._refuse_body(scope, receive, answer)
                 return
             self.logger.exception("platform.http.request_failed", path=scope["path"])
@@ -113,13 +113,16 @@ class _Body:
         self._receive = receive
         self._max_bytes = max_bytes
         self._taken = 0
-        self.is_too_large = declared.isdigit() and int(declared[:20]) > max_bytes
+        self._exceeds = declared.isdigit() and int(declared[:20]) > max_bytes
+
+    def exceeds_limit(self) -> bool:
+        return self._exceeds
 
     async def __call__(self) -> Message:
         message = await self._receive()
         self._taken += len(message.get("body", b""))
         if self._taken > self._max_bytes:
-            self.is_too_large = True
+            self._exceeds = True
             raise TooLarge("body_too_large", limit_bytes=self._max_bytes)
         return message
 
@@ -132,7 +135,7 @@ class _Unless:
         self._answer = answer
 
     async def __call__(self, message: Message) -> None:
-        if not self._body.is_too_large or self._answer.started:
+        if not self._body.exceeds_limit() or self._answer.started:
             await self._answer(message)
 
 

@@ -197,7 +197,7 @@ def problem_response(
     )
     return Response(
         orjson.dumps(document.model_dump(mode="json")),
-        status_code=status,
+        status_code=int(status),
         media_type=MEDIA_TYPE,
         headers=dict(headers or {}),
     )

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 from opentelemetry.trace import SpanKind
 from redis.asyncio import Redis
@@ -254,7 +254,8 @@ def entries_of(answer: Any) -> list[Entry]:
     found: list[Entry] = []
     for entries in streams:
         for entry in entries:
-            nested: Any = entry if isinstance(entry, list) else [entry]
+            several = isinstance(entry, list)
+            nested: list[Any] = cast("list[Any]", entry) if several else [entry]
             found.extend((each[0], each[1]) for each in nested if each[1])
     return found
 

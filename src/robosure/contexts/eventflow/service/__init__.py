@@ -1,0 +1,1 @@
+"""Receiving events, processing them, and freezing evidence out of them."""

@@ -1,0 +1,1 @@
+"""What robots takes in and gives out over HTTP."""

@@ -1,0 +1,403 @@
+"""Events over HTTP: what is taken in, what is refused, and what can be seen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from robosure.contexts.eventflow.service.processing import EventProcessor
+from robosure.contexts.robots.events import RobotRegistered
+from robosure.kernel.ids import uuid7
+from robosure.kernel.money import Money
+from robosure.platform.database import Database
+from robosure.platform.events import publish
+from robosure.platform.streams import BatchHandler
+from robosure.platform.streams.ingest import IngestWorker, append
+from robosure.platform.streams.keys import INGEST
+from tests.integration.contexts.eventflow.conftest import (
+    ROBOT,
+    Recorder,
+    a_batch,
+    cloud_event,
+    stream_event,
+)
+from tests.support import ApiClient, Delivery, code_of
+
+ONE = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+LINES = "application/x-ndjson"
+
+
+async def send(
+    client: httpx.AsyncClient, content: Any, kind: str = BATCH, **headers: str
+) -> httpx.Response:
+    body = content if isinstance(content, (str, bytes)) else json.dumps(content)
+    return await client.post(
+        "/events", content=body, headers={"Content-Type": kind, **headers}
+    )
+
+
+async def a_robot_of(database: Database, operator: UUID, maker: UUID) -> None:
+    async with database.write() as session:
+        registered = RobotRegistered(
+            robot_id=ROBOT,
+            serial_number="1",
+            model_id=uuid7(),
+            manufacturer_id=maker,
+            operator_id=operator,
+            robot_class="cobot",
+            insured_value=Money(1, "EUR"),
+            commissioned_on=date(2022, 3, 1),
+            operating_environment="factory",
+        )
+        publish(session, registered)
+
+
+def verdicts(answer: httpx.Response) -> list[tuple[str, str | None]]:
+    assert answer.status_code == 202, answer.text
+    return [(r["status"], r["code"]) for r in answer.json()["results"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "accepted"),
+    [
+        (ONE, cloud_event(), 1),
+        (f"{ONE}; charset=utf-8", cloud_event(), 1),
+        (BATCH, [cloud_event(0), cloud_event(1)], 2),
+        (BATCH, [], 0),
+        (LINES, f"{json.dumps(cloud_event(0))}\n{json.dumps(cloud_event(1))}\n", 2),
+    ],
+)
+async def test_events_come_alone_as_a_batch_or_as_lines(
+    api: ApiClient, deliver: Delivery, kind: str, content: Any, accepted: int
+) -> None:
+    admin = api.as_("admin")
+
+    sent = await send(admin, content, kind)
+    await deliver()
+
+    assert verdicts(sent) == [("accepted", None)] * accepted
+    assert sent.json()["accepted"] == accepted
+    listed = (await admin.get("/events")).json()["items"]
+    assert len(listed) == accepted
+
+
+async def test_each_event_is_judged_for_itself(
+    api: ApiClient, deliver: Delivery
+) -> None:
+    # given a batch with one of every fault between good events
+    without_id = cloud_event(3)
+    del without_id["id"]
+    batch = [
+        cloud_event(0),
+        cloud_event(1, data={"joint_currents": ["1.5"]}),
+        cloud_event(2, type="robot.gossip.v1"),
+        without_id,
+        cloud_event(4, time="this morning"),
+        cloud_event(5, subject="the red one"),
+        "not an event",
+        cloud_event(7, source=f"/robots/{uuid7()}"),
+        cloud_event(8),
+    ]
+
+    # when it is sent
+    admin = api.as_("admin")
+    sent = await send(admin, batch)
+    await deliver()
+
+    # then the good ones are accepted and each other is refused with its reason
+    assert verdicts(sent) == [
+        ("accepted", None),
+        ("refused", "invalid_data"),
+        ("refused", "unknown_event_type"),
+        ("refused", "missing_attribute"),
+        ("refused", "invalid_time"),
+        ("refused", "invalid_subject"),
+        ("refused", "not_an_object"),
+        ("refused", "source_of_another_robot"),
+        ("accepted", None),
+    ]
+    assert sent.json()["results"][1] == {
+        "index": 1,
+        "id": "event-1",
+        "status": "refused",
+        "code": "invalid_data",
+        "detail": "data.joint_currents.0: Input should be a valid number",
+    }
+    listed = (await admin.get("/events")).json()["items"]
+    assert sorted(event["id"] for event in listed) == ["event-0", "event-8"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "status", "code"),
+    [
+        ("application/json", "[]", 415, "unsupported_media_type"),
+        (BATCH, "[{", 422, "malformed_json"),
+        (ONE, "", 422, "malformed_json"),
+        (LINES, "nonsense\n", 422, "malformed_json"),
+        (BATCH, '[{"id": NaN}]', 422, "malformed_json"),
+        (BATCH, "{}", 422, "not_a_batch"),
+        (BATCH, [cloud_event(n) for n in range(1001)], 413, "too_many_events"),
+        (BATCH, b" " * 10_000_000, 413, "body_too_large"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_refused_as_a_whole(
+    *,
+    api: ApiClient,
+    redis: Redis,
+    kind: str,
+    content: Any,
+    status: int,
+    code: str,
+) -> None:
+    answer = await send(api.as_("admin"), content, kind)
+
+    assert (answer.status_code, code_of(answer)) == (status, code)
+    assert await redis.xlen(INGEST) == 0
+
+
+async def test_a_thousand_events_are_taken_at_once(
+    api: ApiClient, deliver: Delivery
+) -> None:
+    admin = api.as_("admin")
+
+    sent = await send(admin, [cloud_event(n) for n in range(1000)])
+    await deliver()
+
+    assert sent.json()["accepted"] == 1000
+    counts = await admin.get("/event-counts", params={"subject": str(ROBOT)})
+    assert counts.json() == {
+        "subject": str(ROBOT),
+        "stored": 1000,
+        "repeated": 0,
+        "failed": 0,
+        "first_at": "2026-03-02T08:00:00Z",
+        "last_at": "2026-03-02T08:16:39Z",
+    }
+
+
+async def test_a_request_repeated_with_its_key_counts_no_repeats(
+    api: ApiClient, deliver: Delivery
+) -> None:
+    admin = api.as_("admin", subject=uuid7())
+    batch = [cloud_event(0)]
+    key = {"Idempotency-Key": "6a1c"}
+
+    first = await send(admin, batch, **key)
+    again = await send(admin, batch, **key)
+    await deliver()
+    assert first.json() == again.json()
+    counts = await admin.get("/event-counts", params={"subject": str(ROBOT)})
+    assert (counts.json()["stored"], counts.json()["repeated"]) == (1, 0)
+
+    # without the key it is a repeat like any other
+    await send(admin, batch)
+    await deliver()
+    counts = await admin.get("/event-counts", params={"subject": str(ROBOT)})
+    assert (counts.json()["stored"], counts.json()["repeated"]) == (1, 1)
+
+
+async def test_an_operator_tells_and_sees_only_of_its_own_robots(
+    api: ApiClient, database: Database, deliver: Delivery
+) -> None:
+    # given a robot of an operator, not heard of here yet
+    operator, maker = uuid7(), uuid7()
+    operators = api.as_("operator_admin", organisation=operator, kind="operator")
+    early = await send(operators, [cloud_event(0)])
+    assert verdicts(early) == [("refused", "robot_not_known")]
+    await a_robot_of(database, operator, maker)
+    await deliver()
+
+    # when the operator and a stranger send events of it
+    sent = await send(operators, [cloud_event(0), cloud_event(1, subject=str(uuid7()))])
+    stranger = api.as_("operator_admin", kind="operator")
+    strange = await send(stranger, [cloud_event(2)])
+    await deliver()
+
+    # then only its own come in
+    assert verdicts(sent) == [("accepted", None), ("refused", "robot_not_known")]
+    assert verdicts(strange) == [("refused", "robot_not_known")]
+
+    # and only those related to it see them
+    makers = api.as_("manufacturer_admin", organisation=maker, kind="manufacturer")
+    params = {"subject": str(ROBOT)}
+    for client in (operators, makers, api.as_("underwriter")):
+        (event,) = (await client.get("/events")).json()["items"]
+        assert (await client.get(f"/events/{event['uid']}")).json() == event
+        counts = await client.get("/event-counts", params=params)
+        assert counts.json()["stored"] == 1
+    (event,) = (await operators.get("/events")).json()["items"]
+    assert (await stranger.get("/events")).json()["items"] == []
+    unseen = await stranger.get(f"/events/{event['uid']}")
+    assert code_of(unseen) == "event_not_found"
+    uncounted = await stranger.get("/event-counts", params=params)
+    assert code_of(uncounted) == "subject_not_found"
+
+
+async def test_events_are_found_by_what_they_are(
+    api: ApiClient, deliver: Delivery
+) -> None:
+    admin = api.as_("admin")
+    await send(admin, [cloud_event(n) for n in range(5)])
+    await send(admin, [cloud_event(9, source="/cells/9", subject=str(uuid7()))])
+    await deliver()
+
+    async def found(**params: str) -> list[str]:
+        answer = await admin.get("/events", params=params)
+        assert answer.status_code == 200, answer.text
+        return [event["id"] for event in answer.json()["items"]]
+
+    assert len(await found()) == 6
+    assert await found(source="/cells/9") == ["event-9"]
+    assert await found(source="/cells/4", id="event-3") == ["event-3"]
+    assert len(await found(subject=str(ROBOT), type="robot.telemetry.v1")) == 5
+    assert await found(type="robot.gossip.v1") == []
+    window = {"from": "2026-03-02T08:00:01Z", "to": "2026-03-02T08:00:03Z"}
+    assert sorted(await found(**window)) == ["event-1", "event-2"]
+
+    first = (await admin.get("/events", params={"limit": "4"})).json()
+    rest = await admin.get(
+        "/events", params={"limit": "4", "cursor": first["next_cursor"]}
+    )
+    pages = [*first["items"], *rest.json()["items"]]
+    assert len({event["uid"] for event in pages}) == 6
+    assert rest.json()["next_cursor"] is None
+
+    for bad in ({"from": "2026-03-02T08:00:01"}, {"source": "a\0b"}, {"subject": "x"}):
+        assert code_of(await admin.get("/events", params=bad)) == "invalid_request"
+
+
+async def test_counts_of_a_robot_that_sent_nothing_are_zero(api: ApiClient) -> None:
+    silent = str(uuid7())
+
+    counts = await api.as_("admin").get("/event-counts", params={"subject": silent})
+
+    assert counts.json() == {
+        "subject": silent,
+        "stored": 0,
+        "repeated": 0,
+        "failed": 0,
+        "first_at": None,
+        "last_at": None,
+    }
+
+
+async def test_types_are_listed_with_schema_and_a_sample_that_is_accepted(
+    api: ApiClient,
+) -> None:
+    admin = api.as_("admin")
+
+    (telemetry,) = (await admin.get("/event-types")).json()["items"]
+
+    assert telemetry["name"] == "robot.telemetry.v1"
+    assert telemetry["schema"]["additionalProperties"] is False
+    assert verdicts(await send(admin, telemetry["sample"], ONE)) == [("accepted", None)]
+
+
+async def test_failed_events_are_listed_for_those_who_may_see_them(
+    api: ApiClient, database: Database, redis: Redis, deliver: Delivery
+) -> None:
+    # given a robot, one of whose events failed
+    operator = uuid7()
+    await a_robot_of(database, operator, uuid7())
+    await deliver()
+    recorder = Recorder(fails_on={"event-00001"})
+    processor = EventProcessor([BatchHandler("robot.telemetry.v1", recorder.handle)])
+    worker = IngestWorker(
+        database,
+        redis,
+        process=processor.process,
+        record_failure=processor.record_failure,
+        name="worker",
+        attempts=1,
+    )
+    await append(redis, a_batch([stream_event(0), stream_event(1)]))
+    await worker.drain()
+
+    # then its operator and an insurer see it, and nobody else
+    operators = api.as_("policyholder", organisation=operator, kind="operator")
+    for client in (operators, api.as_("support")):
+        (failed,) = (await client.get("/failed-events")).json()["items"]
+        assert failed["id"] == "event-00001"
+        assert failed["error"] == "ValueError: poisoned by event-00001"
+        assert failed["data"] == '{"cycle":1}'
+        assert failed["stored"] is False
+    stranger = api.as_("policyholder", kind="operator")
+    assert (await stranger.get("/failed-events")).json()["items"] == []
+
+    # and once it passes, that is said
+    recorder.fails_on = set()
+    await append(redis, a_batch([stream_event(1)]))
+    await worker.drain()
+    listed = await operators.get("/failed-events", params={"subject": str(ROBOT)})
+    assert [failed["stored"] for failed in listed.json()["items"]] == [True]
+    other = await operators.get("/failed-events", params={"subject": str(uuid7())})
+    assert other.json()["items"] == []
+
+
+async def test_who_may_not_write_is_refused(api: ApiClient, redis: Redis) -> None:
+    batch = [cloud_event(0)]
+
+    assert code_of(await send(api.anonymous(), batch)) == "not_signed_in"
+    refused = await send(api.as_("adjuster"), batch)
+    assert (refused.status_code, code_of(refused)) == (403, "permission_required")
+    assert await redis.xlen(INGEST) == 0
+
+
+async def test_batches_sent_at_the_same_time_are_all_accepted(
+    api: ApiClient, deliver: Delivery
+) -> None:
+    admin = api.as_("admin")
+    batches = [[cloud_event(n * 10 + k) for k in range(10)] for n in range(20)]
+
+    answers = await asyncio.gather(*(send(admin, batch) for batch in batches))
+    await deliver()
+
+    assert {answer.status_code for answer in answers} == {202}
+    counts = await admin.get("/event-counts", params={"subject": str(ROBOT)})
+    assert counts.json()["stored"] == 200
+
+
+async def test_a_key_bound_to_a_robot_tells_and_sees_of_that_one_only(
+    api: ApiClient, database: Database, deliver: Delivery
+) -> None:
+    # given an operator with a robot, and a key bound to it
+    organisation = {
+        "kind": "operator",
+        "name": "Fjord Assembly",
+        "email": "office@example.com",
+        "country": "NO",
+    }
+    registered = await api.as_("admin").post("/organisations", json=organisation)
+    operator = UUID(registered.json()["id"])
+    await a_robot_of(database, operator, uuid7())
+    await deliver()
+    operators = api.as_("operator_admin", organisation=operator, kind="operator")
+    key = {
+        "name": "Cell 4",
+        "scopes": ["events:write", "events:read"],
+        "robot_id": str(ROBOT),
+    }
+    issued = await operators.post("/api-keys", json=key)
+    device = api.anonymous()
+    device.headers["X-API-Key"] = issued.json()["key"]
+
+    # when it sends an event of its own and one of another robot
+    sent = await send(device, [cloud_event(0), cloud_event(1, subject=str(uuid7()))])
+    await deliver()
+
+    # then only its own comes in, and is seen
+    assert verdicts(sent) == [
+        ("accepted", None),
+        ("refused", "bound_to_another_robot"),
+    ]
+    assert [e["id"] for e in (await device.get("/events")).json()["items"]] == [
+        "event-0"
+    ]

@@ -1,0 +1,58 @@
+"""The schema ``testing`` in this worker's database, empty before each test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+
+from robosure.platform.database import Database
+from robosure.platform.runtime import Runtime
+from robosure.platform.settings import Settings
+from robosure.platform.streams import Relay, consumers
+from tests.integration.platform.testing.app import Gates, an_app
+from tests.integration.platform.testing.cart import testing_metadata
+from tests.support import ApiClient, FixedClock
+
+
+@pytest.fixture(scope="session")
+async def testing_schema(opened_runtime: Runtime) -> AsyncIterator[None]:
+    """Create the schema, and drop it after the last test."""
+    engine = opened_runtime.database.engine
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP SCHEMA IF EXISTS testing CASCADE"))
+        await connection.execute(text("CREATE SCHEMA testing"))
+        await connection.run_sync(testing_metadata.create_all)
+    yield
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP SCHEMA testing CASCADE"))
+
+
+@pytest.fixture
+async def db(testing_schema: None, database: Database) -> Database:
+    """The database, with the tables of ``testing`` empty."""
+    async with database.engine.begin() as connection:
+        await connection.execute(
+            text("TRUNCATE testing.carts, testing.effects RESTART IDENTITY")
+        )
+    return database
+
+
+@pytest.fixture
+def web(db: Database, runtime: Runtime, clock: FixedClock) -> ApiClient:
+    """Clients of the tests' own small application."""
+    Gates.entered, Gates.leave = asyncio.Event(), asyncio.Event()
+    return ApiClient(an_app(runtime))
+
+
+@pytest.fixture
+def relay(
+    db: Database, redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Relay:
+    """The relay; consumers beside it do not wait long."""
+    monkeypatch.setattr(consumers, "_FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(consumers, "_BLOCK_MS", 20)
+    return Relay(db, redis, listen_url=settings.sync_database_url)

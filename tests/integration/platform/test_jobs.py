@@ -1,0 +1,167 @@
+"""Jobs: deferred with the commit, carried by Celery, run by a worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from celery.beat import Service
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from sqlalchemy import func, insert, select
+from structlog.testing import capture_logs
+
+from robosure.kernel.ids import uuid7
+from robosure.platform import housekeeping
+from robosure.platform.database import Database
+from robosure.platform.http.idempotency import idempotency_keys
+from robosure.platform.jobs import (
+    Job,
+    celery_app,
+    celery_sender,
+    defer,
+    install_sender,
+    register,
+)
+from robosure.platform.runtime import Runtime
+from robosure.platform.settings import Settings
+from tests.integration.platform.testing.listening import until
+from tests.support import Deferred
+
+
+async def nothing(runtime: Runtime, *ids: str) -> None:
+    """Do no work."""
+
+
+a_job = Job("testing.a_job", nothing)
+
+
+@pytest.fixture
+def sent() -> Deferred:
+    deferred = Deferred()
+    install_sender(deferred.send)
+    return deferred
+
+
+async def test_a_job_is_sent_once_the_transaction_is_committed(
+    db: Database, sent: Deferred
+) -> None:
+    async with db.write() as session:
+        defer(session, a_job, "id-1")
+        await session.flush()
+        assert sent.jobs == []
+    assert sent.jobs == [(a_job, ("id-1",))]
+
+
+async def test_a_job_of_a_transaction_that_fails_is_not_sent(
+    db: Database, sent: Deferred
+) -> None:
+    async def fail() -> None:
+        async with db.write() as session:
+            defer(session, a_job, "id-1")
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert sent.jobs == []
+
+
+async def test_without_a_sender_a_job_waits_for_its_sweep(
+    db: Database, sent: Deferred
+) -> None:
+    install_sender(None)
+    async with db.write() as session:
+        defer(session, a_job)
+    assert sent.jobs == []
+
+
+async def test_a_queue_that_is_away_does_not_cost_the_commit(
+    db: Database, settings: Settings
+) -> None:
+    nowhere = SecretStr("redis://127.0.0.1:1/0")
+    away = settings.model_copy(update={"redis_url": nowhere})
+    install_sender(celery_sender(celery_app(away)))
+    with capture_logs() as lines:
+        async with db.write() as session:
+            await session.execute(insert(idempotency_keys).values(**a_key("new")))
+            defer(session, a_job)
+    install_sender(None)
+    assert await keys(db) == ["new"]
+    assert [line["event"] for line in lines] == [
+        "platform.database.after_commit_failed"
+    ]
+
+
+def test_jobs_are_registered_and_scheduled_on_their_queues(settings: Settings) -> None:
+    # given a job on demand, and one every ten seconds that someone waits for
+    often = Job("testing.often", nothing, every=timedelta(seconds=10), queue="high")
+    app = celery_app(settings, [a_job, often])
+    register(app, settings, [a_job, often])
+    install_sender(None)
+    # then
+    assert {"testing.a_job", "testing.often"} <= set(app.tasks)
+    assert app.conf.beat_schedule == {
+        "testing.often": {
+            "task": "testing.often",
+            "schedule": timedelta(seconds=10),
+            "options": {"queue": "high", "expires": 10.0},
+        }
+    }
+    assert app.conf.task_acks_late
+    assert Service(app).get_scheduler(lazy=True) is not None
+
+
+def a_key(key: str, age: timedelta = timedelta()) -> dict[str, object]:
+    return {
+        "subject": uuid7(),
+        "key": key,
+        "fingerprint": "",
+        "status": 201,
+        "headers": {},
+        "body": "",
+        "created_at": func.now() - age,
+    }
+
+
+async def keys(db: Database) -> list[str]:
+    async with db.read() as session:
+        return list((await session.execute(select(idempotency_keys.c.key))).scalars())
+
+
+@pytest.fixture
+async def worker(settings: Settings, redis: Redis) -> AsyncIterator[None]:
+    """A real job process on this worker's database and Redis."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "robosure.entrypoints.cli", "jobs", "--concurrency", "1",
+        env={
+            **os.environ,
+            "DATABASE_URL": settings.database_url.get_secret_value(),
+            "REDIS_URL": settings.redis_url.get_secret_value(),
+        },
+        stderr=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    yield
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def test_a_worker_process_runs_what_was_deferred(
+    db: Database, settings: Settings, worker: None
+) -> None:
+    # given an idempotency key that is past its time, and one that is not
+    install_sender(celery_sender(celery_app(settings)))
+    async with db.write() as session:
+        for key, hours in (("old", 25), ("new", 23)):
+            stale = a_key(key, timedelta(hours=hours))
+            await session.execute(insert(idempotency_keys).values(**stale))
+        # when housekeeping is deferred
+        defer(session, housekeeping.jobs[0])
+    install_sender(None)
+    # then another process does it
+    await until(lambda: keys(db), ["new"], seconds=30)

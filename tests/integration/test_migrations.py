@@ -1,0 +1,145 @@
+"""Migrations: up, down and up again; and what they make is what the code expects."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import main as alembic
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection
+from typer.testing import CliRunner, Result
+
+from robosure.entrypoints.cli import app
+from robosure.entrypoints.registry import NAMES, load_metadata
+from robosure.platform.database.migrations import HISTORY_TABLE, is_ours
+from robosure.platform.database.session import throwaway_engine
+from robosure.platform.settings import get_settings
+
+_ROOT = Path(__file__).parents[2]
+_OURS = {*NAMES, "platform"}
+
+
+@pytest.fixture(scope="module")
+async def url(worker_number: int) -> AsyncIterator[str]:
+    """A database of its own, migrated by ``robosure migrate`` from nothing."""
+    base = make_url(os.environ["ROBOSURE_TEST_DATABASE_URL"])
+    name = f"migrated_{worker_number}"
+    engine = throwaway_engine(base.render_as_string(hide_password=False))
+    async with engine.connect() as connection:
+        admin = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await admin.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        await admin.execute(text(f"CREATE DATABASE {name}"))
+        yield base.set(database=name).render_as_string(hide_password=False)
+        await admin.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    await engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+async def _migrated(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.chdir(_ROOT)
+    get_settings.cache_clear()
+    result = await migrate()
+    assert result.exit_code == 0, result.output
+    yield
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+async def connection(url: str) -> AsyncIterator[AsyncConnection]:
+    engine = throwaway_engine(url)
+    async with engine.connect() as connection:
+        yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+    await engine.dispose()
+
+
+async def migrate() -> Result:
+    return await asyncio.to_thread(lambda: CliRunner().invoke(app, ["migrate"]))
+
+
+async def our_schemas(connection: AsyncConnection) -> set[str]:
+    found = await connection.execute(text("SELECT nspname FROM pg_namespace"))
+    return _OURS & set(found.scalars())
+
+
+async def revision(connection: AsyncConnection) -> str | None:
+    found = await connection.execute(text(f"SELECT version_num FROM {HISTORY_TABLE}"))
+    return found.scalar_one_or_none()
+
+
+def differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(
+        connection,
+        opts={
+            "include_schemas": True,
+            "include_name": is_ours,
+            "version_table": HISTORY_TABLE,
+            "compare_type": True,
+            "compare_server_default": True,
+        },
+    )
+    return list(compare_metadata(context, load_metadata()))
+
+
+async def test_it_goes_up_down_and_up_again(connection: AsyncConnection) -> None:
+    # given a migrated database
+    newest = await revision(connection)
+    assert newest is not None
+    assert await our_schemas(connection) == _OURS
+    # when it is taken down, then nothing of ours is left
+    await asyncio.to_thread(alembic, ["downgrade", "base"])
+    assert await revision(connection) is None
+    assert await our_schemas(connection) == set()
+    rest = "SELECT count(*) FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace"
+    leftovers = await connection.scalar(
+        text(f"{rest} WHERE nspname = 'public' AND typname NOT LIKE '%alembic_version'")
+    )
+    assert leftovers == 0
+    # when it is brought up again, then all of it is there
+    await asyncio.to_thread(alembic, ["upgrade", "head"])
+    assert await revision(connection) == newest
+    assert await our_schemas(connection) == _OURS
+
+
+async def test_migrations_make_the_tables_that_the_code_describes(
+    connection: AsyncConnection,
+) -> None:
+    assert await connection.run_sync(differences) == []
+
+
+async def test_migrating_again_changes_nothing(connection: AsyncConnection) -> None:
+    before = await revision(connection)
+    result = await migrate()
+    assert result.exit_code == 0
+    assert await revision(connection) == before
+
+
+@pytest.fixture
+async def _newer(connection: AsyncConnection) -> AsyncIterator[None]:
+    """The database as a later version of Robosure leaves it."""
+    before = await revision(connection)
+    change = text(f"UPDATE {HISTORY_TABLE} SET version_num = :revision")
+    await connection.execute(change, {"revision": "9999_from_later"})
+    yield
+    await connection.execute(change, {"revision": before})
+
+
+@pytest.mark.usefixtures("_newer")
+async def test_a_newer_schema_is_refused_with_one_line(
+    connection: AsyncConnection,
+) -> None:
+    result = await migrate()
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == (
+        "robosure: the database is at revision 9999_from_later, which this version of "
+        "Robosure does not know; run the version that migrated it, or a newer one\n"
+    )
+    assert await revision(connection) == "9999_from_later"
