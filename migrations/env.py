@@ -11,6 +11,7 @@ from sqlalchemy import text
 from robosure.entrypoints.registry import load_metadata
 from robosure.platform.database.migrations import HISTORY_TABLE, is_ours
 from robosure.platform.database.session import throwaway_engine
+from robosure.platform.settings import get_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -38,4 +39,10 @@ async def _connect_and_run(url: str) -> None:
     await engine.dispose()
 
 
-asyncio.run(_connect_and_run(str(context.config.get_main_option("sqlalchemy.url"))))
+def _url() -> str:
+    """Return what ``robosure migrate`` names, or with plain ``alembic`` the settings."""
+    named = context.config.get_main_option("sqlalchemy.url")
+    return named or get_settings().database_url.get_secret_value()
+
+
+asyncio.run(_connect_and_run(_url()))

@@ -6,17 +6,21 @@ Tests of the main job begin here, and say only what they are about.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from robosure.contexts.risk.jobs import score_stale
 from robosure.entrypoints.registry import load
+from robosure.platform.database import Database, metadata
 from robosure.platform.runtime import Runtime
 from tests.support import ApiClient, Delivery
 
@@ -43,20 +47,16 @@ def answered(response: httpx.Response, status: int | None = None) -> Any:
     return response.json()
 
 
-@dataclass
+@dataclass(frozen=True)
 class World:
-    """Who there is. Each client acts as one of them."""
+    """Who there is, and what they do; each property acts as one of them, right now."""
 
     api: ApiClient
     deliver: Delivery
     insurer_id: UUID
     manufacturer_id: UUID
     operator_id: UUID
-    admin: httpx.AsyncClient
-    underwriter: httpx.AsyncClient
-    adjuster: httpx.AsyncClient
-    holder: httpx.AsyncClient
-    device: httpx.AsyncClient
+    people: Mapping[str, UUID]
 
     @classmethod
     async def build(cls, api: ApiClient, deliver: Delivery, runtime: Runtime) -> World:
@@ -64,32 +64,58 @@ class World:
         for context in load():
             if context.seed is not None:
                 await context.seed(runtime.database, runtime.settings)
-        admin = await _signed_in(api, runtime)
-        insurer_id = UUID(answered(await admin.get("/auth/me"))["organisation_id"])
-        manufacturer_id = await _organisation(admin, "manufacturer", "Cobot Works")
+        admin, me = await _administrator(api, runtime)
+        insurer_id = UUID(me["organisation_id"])
         operator_id = await _organisation(admin, "operator", "Assembly Lines")
-        underwriter_id = await _person(admin, "underwriter", insurer_id)
-        adjuster_id = await _person(admin, "adjuster", insurer_id)
-        holder_id = await _person(admin, "policyholder", operator_id)
-        await deliver()
-        return cls(
+        world = cls(
             api=api,
             deliver=deliver,
             insurer_id=insurer_id,
-            manufacturer_id=manufacturer_id,
+            manufacturer_id=await _organisation(admin, "manufacturer", "Cobot Works"),
             operator_id=operator_id,
-            admin=admin,
-            underwriter=api.as_(
-                "underwriter", organisation=insurer_id, subject=underwriter_id
-            ),
-            adjuster=api.as_("adjuster", organisation=insurer_id, subject=adjuster_id),
-            holder=api.as_(
-                "policyholder",
-                organisation=operator_id,
-                kind="operator",
-                subject=holder_id,
-            ),
-            device=api.as_("device", organisation=operator_id, kind="operator"),
+            people={
+                "admin": UUID(me["subject"]),
+                "underwriter": await _person(admin, "underwriter", insurer_id),
+                "adjuster": await _person(admin, "adjuster", insurer_id),
+                "policyholder": await _person(admin, "policyholder", operator_id),
+            },
+        )
+        await deliver()
+        return world
+
+    @property
+    def admin(self) -> httpx.AsyncClient:
+        """The insurer's administrator."""
+        return self._insurers("admin")
+
+    @property
+    def underwriter(self) -> httpx.AsyncClient:
+        """Who offers and binds."""
+        return self._insurers("underwriter")
+
+    @property
+    def adjuster(self) -> httpx.AsyncClient:
+        """Who assesses claims."""
+        return self._insurers("adjuster")
+
+    @property
+    def holder(self) -> httpx.AsyncClient:
+        """Who holds the policies."""
+        return self.api.as_(
+            "policyholder",
+            organisation=self.operator_id,
+            kind="operator",
+            subject=self.people["policyholder"],
+        )
+
+    @property
+    def device(self) -> httpx.AsyncClient:
+        """What sends telemetry of the operator's robots."""
+        return self.api.as_("device", organisation=self.operator_id, kind="operator")
+
+    def _insurers(self, role: str) -> httpx.AsyncClient:
+        return self.api.as_(
+            role, organisation=self.insurer_id, subject=self.people[role]
         )
 
     async def a_model(self, name: str = "CW3") -> UUID:
@@ -122,6 +148,54 @@ class World:
             found.append(UUID(robot["id"]))
         await self.deliver()
         return found
+
+    async def quote(self, robots: Sequence[UUID], **changes: Any) -> Json:
+        """Ask for a quote: a year from 2 March 2026, on two coverages."""
+        document = {
+            "product_code": "robot-comprehensive",
+            "holder_id": str(self.operator_id),
+            "robot_ids": [str(robot_id) for robot_id in robots],
+            "term": {"inception": "2026-03-02", "time_zone": "Europe/Berlin"},
+            "jurisdiction": "DE",
+            "coverages": [
+                {"code": "physical-damage"},
+                {"code": "third-party-liability"},
+            ],
+            "instalments": 4,
+        }
+        answer = await self.underwriter.post("/quotes", json={**document, **changes})
+        quote: Json = answered(answer, 201)
+        return quote
+
+    async def bind(self, quote: Json, **headers: str) -> httpx.Response:
+        """Try to bind a quote."""
+        return await self.underwriter.post(
+            f"/quotes/{quote['id']}/bind",
+            json={"payment_method": "tok_ok"},
+            headers=headers,
+        )
+
+    async def policy(self, robots: Sequence[UUID], **changes: Any) -> Json:
+        """Bind a quote, and let everyone hear of the policy."""
+        quote = await self.quote(robots, **changes)
+        policy: Json = answered(await self.bind(quote), 201)
+        await self.deliver()
+        return policy
+
+    async def report(
+        self, policy_number: str, robot_id: UUID, *, at: datetime, **changes: Any
+    ) -> httpx.Response:
+        """Try to report a loss of 12,500.00 EUR."""
+        document = {
+            "policy_number": policy_number,
+            "robot_id": str(robot_id),
+            "incident_at": at.isoformat(),
+            "incident_type": "protective_stop",
+            "description": "The arm stopped again and again and dropped its part.",
+            "estimated_loss": {"minor": 1_250_000, "currency": "EUR"},
+            "contact": {"name": "Grace Hopper", "email": "grace@example.com"},
+        }
+        return await self.holder.post("/claims", json={**document, **changes})
 
     async def send_events(self, events: Sequence[Json], size: int = 1000) -> int:
         """Send events in batches; return how many were accepted."""
@@ -177,13 +251,30 @@ def events_of(robot_id: UUID, samples: Iterable[Json]) -> list[Json]:
     ]
 
 
-async def _signed_in(api: ApiClient, runtime: Runtime) -> httpx.AsyncClient:
-    settings = runtime.settings
-    assert settings.admin_password is not None
-    password = settings.admin_password.get_secret_value()
-    client = api.anonymous()
-    await sign_in(client, settings.admin_email, password)
-    return client
+async def rows(database: Database, *tables: str) -> dict[str, tuple[int, str]]:
+    """Return number and digest of the rows of these tables, or of all.
+
+    The transaction that wrote a row counts in: one written anew would show.
+    """
+    names = tables or [f"{t.schema}.{t.name}" for t in metadata.sorted_tables]
+    query = " UNION ALL ".join(_ROWS.format(table=name) for name in names)
+    async with database.read() as session:
+        found = (await session.execute(text(query))).all()
+    return {name: (count, digest) for name, count, digest in found}
+
+
+_ROWS: Final = """
+    SELECT '{table}', count(*), coalesce(md5(string_agg(row, E'\\n' ORDER BY row)), '')
+    FROM (SELECT xmin::text || t::text AS row FROM {table} t) rows
+"""
+
+
+@asynccontextmanager
+async def nothing_changes(database: Database) -> AsyncIterator[None]:
+    """Assert that what is done in here leaves every row as it was."""
+    before = await rows(database)
+    yield
+    assert await rows(database) == before
 
 
 async def sign_in(client: httpx.AsyncClient, email: str, password: str) -> None:
@@ -191,6 +282,18 @@ async def sign_in(client: httpx.AsyncClient, email: str, password: str) -> None:
     form = {"username": email, "password": password}
     token = answered(await client.post("/auth/token", data=form))["access_token"]
     client.headers["Authorization"] = f"Bearer {token}"
+
+
+async def _administrator(
+    api: ApiClient, runtime: Runtime
+) -> tuple[httpx.AsyncClient, Json]:
+    settings = runtime.settings
+    assert settings.admin_password is not None
+    admin = api.anonymous()
+    await sign_in(
+        admin, settings.admin_email, settings.admin_password.get_secret_value()
+    )
+    return admin, answered(await admin.get("/auth/me"))
 
 
 async def _organisation(admin: httpx.AsyncClient, kind: str, name: str) -> UUID:

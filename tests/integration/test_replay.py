@@ -7,12 +7,11 @@ from random import Random
 from typing import Final
 
 import pytest
-from sqlalchemy import text
 
 from robosure.entrypoints.demo.simulator import simulate_fleet
 from robosure.platform.database import Database
 from robosure.platform.runtime import Runtime
-from tests.journey import Json, World, events_of, ur3_file
+from tests.journey import Json, World, events_of, rows, ur3_file
 from tests.support import ApiClient, Delivery, FixedClock
 
 _TABLES: Final = (
@@ -23,24 +22,11 @@ _TABLES: Final = (
     "risk.scores",
     "risk.robots",
 )
-_ROWS: Final = """
-    SELECT count(*), md5(string_agg(row, E'\\n' ORDER BY row))
-    FROM (SELECT xmin::text || t::text AS row FROM {table} t) rows
-"""
 
 
 @pytest.fixture
 async def world(api: ApiClient, deliver: Delivery, runtime: Runtime) -> World:
     return await World.build(api, deliver, runtime)
-
-
-async def rows(database: Database) -> dict[str, object]:
-    """Every row with the transaction that wrote it: a row written anew would show."""
-    async with database.read() as session:
-        return {
-            table: tuple((await session.execute(text(_ROWS.format(table=table)))).one())
-            for table in _TABLES
-        }
 
 
 def told(risk: Json) -> Json:
@@ -57,7 +43,7 @@ async def test_a_real_arms_day_replayed_shuffled_changes_nothing(
     (robot_id,) = await world.robots()
     assert await world.send_rows(robot_id, header, lines) == 7409
     score = await world.risk(robot_id)
-    before = await rows(database)
+    before = await rows(database, *_TABLES)
     assert await world.counts(robot_id) == (7409, 0, 0)
     # when it comes again: shuffled, cut otherwise, and every tenth row twice
     again = [*lines, *lines[::10]]
@@ -66,7 +52,7 @@ async def test_a_real_arms_day_replayed_shuffled_changes_nothing(
     assert await world.send_rows(robot_id, header, again, size=617) == 8150
     # then all of it is recognised, and nothing has changed
     assert await world.risk(robot_id) == score
-    assert await rows(database) == before
+    assert await rows(database, *_TABLES) == before
     assert await world.counts(robot_id) == (7409, 8150, 0)
     # and what was counted is what is in the file
     exposure = score["exposure"]
@@ -91,7 +77,7 @@ async def test_a_fleets_events_replayed_mixed_up_change_nothing(
     ]
     assert await world.send_events(events) == len(events)
     scores = [await world.risk(robot_id) for robot_id in robots]
-    before = await rows(database)
+    before = await rows(database, *_TABLES)
     # when they come again, the robots' mixed up in small batches, some of them twice
     again = [*events, *events[::3]]
     Random(3).shuffle(again)
@@ -99,7 +85,7 @@ async def test_a_fleets_events_replayed_mixed_up_change_nothing(
     assert await world.send_events(again, size=83) == len(again)
     # then nothing has changed, and every repeat was counted
     assert [await world.risk(robot_id) for robot_id in robots] == scores
-    assert await rows(database) == before
+    assert await rows(database, *_TABLES) == before
     counts = [await world.counts(robot_id) for robot_id in robots]
     assert sum(stored for stored, _, _ in counts) == len(events)
     assert sum(repeated for _, repeated, _ in counts) == len(again)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from celery.platforms import SecurityWarning
+from celery.exceptions import SecurityWarning
 
 from robosure.entrypoints.registry import load
 from robosure.platform import housekeeping

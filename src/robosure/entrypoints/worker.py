@@ -7,25 +7,30 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 
+from redis.exceptions import RedisError
+
 from robosure.entrypoints.registry import load
 from robosure.platform.context import Context
+from robosure.platform.events import context_of
 from robosure.platform.jobs import celery_app, celery_sender, install_sender
-from robosure.platform.logging import get_logger
+from robosure.platform.logging import LoggerMixin, get_logger
 from robosure.platform.runtime import Runtime, open_runtime
 from robosure.platform.settings import Settings
 from robosure.platform.streams import Relay, Subscription, subscriptions
 from robosure.platform.streams.ingest import IngestWorker
+from robosure.platform.streams.keys import ensure_group, events_of
 from robosure.platform.tracing import configure_tracing
 
 Running = Callable[[asyncio.Event], Awaitable[None]]
 
 
-class Streams:
+class Streams(LoggerMixin):
     """Everything that reads or writes streams for some contexts."""
 
     def __init__(self, runtime: Runtime, contexts: Sequence[Context]) -> None:
         settings = runtime.settings
         name = socket.gethostname()
+        self._redis = runtime.redis
         self.relay = Relay(
             runtime.database, runtime.redis, listen_url=settings.sync_database_url
         )
@@ -49,12 +54,31 @@ class Streams:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until stopped; what is at hand is finished first."""
+        while not stop.is_set():
+            try:
+                await self._ensure_groups()
+                break
+            except (RedisError, OSError) as error:
+                reason = str(error)[:300]
+                self.logger.warning("platform.worker.start_postponed", reason=reason)
+                await asyncio.sleep(1)
         running: list[Running] = [self.relay.run, *(s.run for s in self.subscriptions)]
         if self.ingest is not None:
             running.append(self.ingest.run)
         async with asyncio.TaskGroup() as tasks:
             for run in running:
                 tasks.create_task(_fulfil(run, stop))
+
+    async def _ensure_groups(self) -> None:
+        """Create every context's groups, also of those that work elsewhere.
+
+        A stream is trimmed to what its groups still need; a group that came later
+        would miss what was trimmed before.
+        """
+        for context in load():
+            for consumer in context.consumers:
+                stream = events_of(context_of(consumer.event))
+                await ensure_group(self._redis, stream, consumer.group)
 
     async def drain(self) -> int:
         """Relay and handle until nothing is left; return how much was handled."""

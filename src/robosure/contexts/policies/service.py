@@ -239,7 +239,7 @@ class CertificateService(LoggerMixin):
             ],
             "premium": str(policy.premium),
             "taxes": [
-                [f"{line.name}, {line.rate * 100:f} %", str(line.amount)]
+                [f"{line.name}, {(line.rate * 100).normalize():f} %", str(line.amount)]
                 for line in policy.taxes
             ],
             "total": str(policy.total),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
@@ -284,7 +284,9 @@ class Journey:
             answer: dict[str, Any] = await cast.underwriter.post("/quotes", request)
             return answer
 
-        quote = await until("the score to reach the price", ask, _rated_with(scores))
+        quote: dict[str, Any] = await until(
+            "the score to reach the price", ask, _rated_with(scores)
+        )
         self.report["quote"] = quote
         self.watcher.finish(
             f"{_shown(quote['premium'])} with telemetry, "
@@ -432,7 +434,7 @@ class Journey:
         )
 
 
-def _rated_with(scores: dict[str, str]) -> Any:
+def _rated_with(scores: dict[str, str]) -> Callable[[dict[str, Any]], bool]:
     """Whether the quote stands on these telemetry multipliers."""
 
     def rated(quote: dict[str, Any]) -> bool:

@@ -50,8 +50,6 @@ class Source(Protocol):
 class VendorFile:
     """A vendor's CSV file, sent as it is; the profile makes sense of it."""
 
-    robots: Final = 1
-
     def __init__(self, path: Path, profile: str) -> None:
         try:
             header, *lines = path.read_bytes().splitlines(keepends=True)
@@ -62,6 +60,11 @@ class VendorFile:
         self._header = header
         self._lines = [line for line in lines if line.strip()]
         self._profile = profile
+
+    @property
+    def robots(self) -> int:
+        """A file is of one robot."""
+        return 1
 
     @property
     def rows(self) -> int:

@@ -17,6 +17,7 @@ from robosure.platform.http.docs import install_docs
 from robosure.platform.http.edge import RuntimeDep
 from robosure.platform.http.middleware import EdgeMiddleware
 from robosure.platform.http.models import OutputModel
+from robosure.platform.http.openapi import install_openapi
 from robosure.platform.http.problems import install
 from robosure.platform.runtime import Runtime
 
@@ -72,6 +73,7 @@ def build_app(
     app.include_router(_operations)
     install_docs(app)
     install(app)
+    install_openapi(app)
     app.add_middleware(EdgeMiddleware, max_body_bytes=max_body_bytes)
     if unstated := routes_without_access(app):
         message = f"routes without requires() or public(): {', '.join(unstated)}"

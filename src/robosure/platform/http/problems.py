@@ -64,16 +64,13 @@ class Problem(BaseModel):
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe a route's error answers in OpenAPI; 401 and 403 go without saying."""
     return {
-        status: {
-            "model": Problem,
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"example": _example(status)}},
-        }
+        status: {"model": Problem, "description": HTTPStatus(status).phrase}
         for status in sorted({401, 403, *statuses})
     }
 
 
-def _example(status: int) -> dict[str, Any]:
+def example_of(status: int) -> dict[str, Any]:
+    """Return a problem document with that status, to show."""
     phrase = HTTPStatus(status).phrase
     code = phrase.lower().replace(" ", "_").replace("-", "_")
     return _document(

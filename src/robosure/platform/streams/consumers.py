@@ -47,18 +47,6 @@ _STALE_MS: Final = 30_000
 _FIRST_BACKOFF: Final = 0.1
 _LONGEST_BACKOFF: Final = 15.0
 
-__all__ = [
-    "Consumer",
-    "Entry",
-    "Handler",
-    "Subscription",
-    "backoff",
-    "entries_of",
-    "infrastructure_is_away",
-    "on",
-    "subscriptions",
-]
-
 
 @dataclass(frozen=True)
 class Consumer(Generic[E]):

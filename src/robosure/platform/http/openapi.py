@@ -1,0 +1,48 @@
+"""The OpenAPI document: every error answer is a problem document, and says so."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from robosure.platform.http.problems import MEDIA_TYPE, Problem, example_of
+
+_REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
+_FASTAPIS_OWN: Final = ("HTTPValidationError", "ValidationError")
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Correct what FastAPI writes: it knows one media type for answers, JSON."""
+    written = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _corrected(written())
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's docs extend it
+
+
+def _corrected(document: dict[str, Any]) -> dict[str, Any]:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation.get("responses", {}).items():
+                if status.isdecimal() and int(status) >= HTTPStatus.BAD_REQUEST:
+                    _correct(answer, int(status))
+    schemas = document["components"]["schemas"]
+    for name in _FASTAPIS_OWN:
+        schemas.pop(name, None)
+    template = "#/components/schemas/{model}"
+    problem = Problem.model_json_schema(ref_template=template)
+    schemas.update(problem.pop("$defs", {}))
+    schemas["Problem"] = problem
+    return document
+
+
+def _correct(answer: dict[str, Any], status: int) -> None:
+    answer["description"] = HTTPStatus(status).phrase
+    answer["content"] = {
+        MEDIA_TYPE: {"schema": _REFERENCE, "example": example_of(status)}
+    }
