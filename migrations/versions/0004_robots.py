@@ -68,7 +68,9 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("joint_current_limits", postgresql.JSONB(), nullable=False),
-        sa.Column("joint_temperature_limit", sa.Numeric(), nullable=False),
+        sa.Column(
+            "joint_temperature_limit", sa.Numeric(precision=10, scale=4), nullable=False
+        ),
         sa.Column(
             "specifications", postgresql.JSONB(astext_type=sa.Text()), nullable=False
         ),

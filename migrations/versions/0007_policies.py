@@ -15,6 +15,22 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+_TRANSACTION_RULES = (
+    """
+    CREATE FUNCTION policies.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      RAISE EXCEPTION USING
+        ERRCODE = 'restrict_violation',
+        MESSAGE = 'a policy''s transactions are only ever added to';
+    END $$
+    """,
+    """
+    CREATE TRIGGER transactions_immutable
+    BEFORE UPDATE OR DELETE ON policies.transactions
+    FOR EACH STATEMENT EXECUTE FUNCTION policies.refuse_change()
+    """,
+)
+
 
 def upgrade() -> None:
     op.execute("CREATE SCHEMA policies")
@@ -213,6 +229,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("transaction_id", name=op.f("pk_certificates")),
         schema="policies",
     )
+    for rule in _TRANSACTION_RULES:
+        op.execute(rule)
 
 
 def downgrade() -> None:

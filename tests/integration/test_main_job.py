@@ -48,16 +48,15 @@ FACTS = {
 TIMELINE = [
     "reported",
     "triaged",
-    "flagged",
     "reserve_changed",
     "evidence_requested",
     "assigned",
     "evidence_attached",
     "assessed",
-    "reserve_changed",
     "approved",
     "payout_requested",
     "paid",
+    "reserve_changed",
     "closed",
 ]
 
@@ -236,7 +235,6 @@ async def assert_it_is_paid(world: World, path: str) -> None:
         "incurred": eur(1_150_000),
     }
     entries = await listed(world.admin, f"{path}/timeline")
-    print([entry["what"] for entry in entries])
     assert [entry["what"] for entry in entries] == TIMELINE
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, tuple_
+from sqlalchemy import Table, tuple_, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from robosure.contexts.catalog.events import ProductPublished
@@ -16,7 +16,7 @@ from robosure.contexts.policies.tables import (
     robots,
 )
 from robosure.contexts.risk.events import RobotScored
-from robosure.contexts.robots.events import RobotRegistered
+from robosure.contexts.robots.events import RobotChanged, RobotRegistered
 from robosure.platform.database import WriteSession
 from robosure.platform.streams import Consumer, Envelope, on
 
@@ -49,6 +49,17 @@ async def _robot_registered(
         operating_environment=event.operating_environment,
     )
     await session.execute(statement.on_conflict_do_update(**replaced))
+
+
+async def _robot_changed(
+    session: WriteSession, event: RobotChanged, _envelope: Envelope
+) -> None:
+    """Rate the next quote by where the robot works now."""
+    await session.execute(
+        update(robots)
+        .where(robots.c.robot_id == event.robot_id)
+        .values(operating_environment=event.operating_environment)
+    )
 
 
 async def _robot_scored(
@@ -90,6 +101,7 @@ def _upsert(table: Table, **values: object) -> tuple[Insert, dict[str, Any]]:
 consumers: list[Consumer[Any]] = [
     on(ProductPublished, group="policies", handler=_product_published),
     on(RobotRegistered, group="policies", handler=_robot_registered),
+    on(RobotChanged, group="policies", handler=_robot_changed),
     on(RobotScored, group="policies", handler=_robot_scored),
     on(OrganisationRegistered, group="policies", handler=_organisation_registered),
 ]

@@ -50,7 +50,9 @@ class Market:
     robot: UUID = field(default_factory=uuid7)
 
     def underwriter(self, **headers: str) -> httpx.AsyncClient:
-        return self.api.as_("underwriter", organisation=self.insurer, **headers)
+        client = self.api.as_("underwriter", organisation=self.insurer)
+        client.headers.update(headers)
+        return client
 
     def policyholder(self) -> httpx.AsyncClient:
         return self.api.as_("policyholder", organisation=self.operator, kind="operator")

@@ -219,11 +219,10 @@ async def test_policies_are_found_by_number_day_status_and_holder(
 ) -> None:
     first = await market.policy()
     later = await market.policy(term={"inception": "2027-03-03"})
-    client = market.policyholder()
 
     async def numbers(query: str) -> list[str]:
-        items = (await client.get(f"/policies?{query}")).json()["items"]
-        return [item["number"] for item in items]
+        response = await market.policyholder().get(f"/policies?{query}")
+        return [item["number"] for item in response.json()["items"]]
 
     both = [later["number"], first["number"]]
     assert await numbers("number=POL-2026-000001") == [first["number"]]

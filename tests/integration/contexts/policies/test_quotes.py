@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from robosure.contexts.catalog.events import TaxRule
+from robosure.contexts.catalog.events import FactorBand, RatingFactor, TaxRule
 from robosure.contexts.policies.tables import quotes
+from robosure.contexts.robots.events import RobotChanged
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import Database
 from tests.integration.contexts.policies.conftest import (
@@ -110,6 +111,35 @@ async def test_a_robot_rated_before_moves_by_a_tenth_and_keeps_its_band(
     telemetry = quote["robots"][0]["factors"][-1]
     assert telemetry["relativity"] == "1.10"
     assert (telemetry["value"], telemetry["band"]) == ("38.5", "elevated")
+
+
+async def test_a_robot_that_moved_is_rated_by_where_it_works_now(
+    market: Market, tell: Tell
+) -> None:
+    # given a product that rates by where a robot works, and a robot in a factory
+    bands = (
+        FactorBand("factory", Decimal("1.00")),
+        FactorBand("outdoor", Decimal("1.50")),
+    )
+    where = RatingFactor("operating_environment", "Place", "categorical", bands)
+    await tell(published(2, terms=terms_of(rating_factors=(where,))))
+    before = await market.quote()
+    # when it moves out into the open
+    await tell(RobotChanged(market.robot, "3.15.8", "outdoor"))
+    # then the next quote is dearer
+    after = await market.quote()
+    assert relativity_of(before) == "1.00"
+    assert relativity_of(after) == "1.50"
+
+
+def relativity_of(quote: dict[str, Any]) -> str:
+    [robot] = quote["robots"]
+    [relativity] = [
+        factor["relativity"]
+        for factor in robot["factors"]
+        if factor["code"] == "operating_environment"
+    ]
+    return str(relativity)
 
 
 async def test_a_quote_that_was_not_bound_rates_nothing_for_the_next(
