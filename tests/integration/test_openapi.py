@@ -126,6 +126,17 @@ def _is_problem(answer: Json) -> bool:
     return bool(content[_PROBLEM].get("schema") == _PROBLEM_SCHEMA)
 
 
+def test_reports_of_operations_are_documented_as_they_are_sent(document: Json) -> None:
+    def content(path: str, status: str) -> Json:
+        found: Json = document["paths"][path]["get"]["responses"][status]["content"]
+        return found
+
+    readiness = {"$ref": "#/components/schemas/Readiness"}
+    assert content("/ready", "503") == {"application/json": {"schema": readiness}}
+    assert set(content("/metrics", "200")) == {"text/plain"}
+    assert set(content("/metrics/summary", "200")) == {"application/json"}
+
+
 def test_every_request_body_shows_an_example(document: Json) -> None:
     bare = [
         f"{name} {media_type}"

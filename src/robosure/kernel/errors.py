@@ -1,11 +1,14 @@
 """What can go wrong in the business, in words that know nothing of HTTP.
 
-A domain error has a stable ``code``, a ``kind`` and details. One table in
-``platform.http.problems`` maps kinds to statuses.
+A domain error has a stable ``code``, a ``kind`` and details, and where several fields
+are wrong at once, an error for each. One table in ``platform.http.problems`` maps kinds
+to statuses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
@@ -24,26 +27,50 @@ class ErrorKind(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+@dataclass(frozen=True)
+class FieldError:
+    """One field that is wrong.
+
+    Attributes:
+        field: where, as a dotted path within the value that is refused.
+        code: stable name of the rule that it breaks, in snake_case.
+        detail: the rule, in words.
+    """
+
+    field: str
+    code: str
+    detail: str
+
+    def __str__(self) -> str:
+        """Read as the place and its rule."""
+        return f"{self.field}: {self.detail}"
+
+
 class DomainError(Exception):
     """A refusal that the caller can understand and act upon.
 
     Attributes:
         code: stable, in snake_case; part of the API.
         details: what a reader needs to act, JSON-serialisable after ``str``.
+        errors: every field at fault, where it is fields that are.
     """
 
     kind: ClassVar[ErrorKind] = ErrorKind.INVALID
 
-    def __init__(self, code: str, **details: object) -> None:
+    def __init__(
+        self, code: str, *, errors: Sequence[FieldError] = (), **details: object
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.details = details
+        self.errors = tuple(errors)
 
     def __str__(self) -> str:
-        """Read as a sentence: the code, then the details."""
+        """Read as a sentence: the code, then the details and the fields at fault."""
         words = self.code.replace("_", " ")
-        facts = ", ".join(f"{key}={value}" for key, value in self.details.items())
-        return f"{words} ({facts})" if facts else words
+        facts = [f"{key}={value}" for key, value in self.details.items()]
+        told = ", ".join([*facts, *map(str, self.errors)])
+        return f"{words} ({told})" if told else words
 
 
 class Invalid(DomainError):

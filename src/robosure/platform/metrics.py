@@ -21,6 +21,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 HTTP_REQUEST_SECONDS: Final = Histogram(
     "http_request_duration_seconds",
     "Time to answer a request, by route template.",
@@ -66,9 +67,9 @@ def counter(name: str, documentation: str, labels: Sequence[str] = ()) -> Counte
     return Counter(name, documentation, labels)
 
 
-def exposition() -> tuple[bytes, str]:
-    """Return all metrics in Prometheus' text format, and its content type."""
-    return generate_latest(_registry()), CONTENT_TYPE_LATEST
+def exposition() -> bytes:
+    """Return all metrics in Prometheus' text format, of :data:`CONTENT_TYPE`."""
+    return generate_latest(_registry())
 
 
 def summary() -> dict[str, float]:

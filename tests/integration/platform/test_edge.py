@@ -150,7 +150,7 @@ async def test_metrics_name_the_route_and_never_the_path(web: ApiClient) -> None
             await client.get("/broken/canary-name")
         await client.get("/canary-nowhere")
         await client.request("CANARY", "/echo")
-    shown = exposition()[0].decode()
+    shown = exposition().decode()
     assert "canary" not in shown.lower()
     assert 'endpoint="/api/v1/broken/{name}"' in shown
     assert 'app_errors_total{endpoint="unmatched",error_type="not_found"}' in shown

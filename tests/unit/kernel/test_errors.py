@@ -8,7 +8,17 @@ import pickle
 import pytest
 
 from robosure.kernel import errors
-from robosure.kernel.errors import DomainError, ErrorKind, InvalidState, NotFound
+from robosure.kernel.errors import (
+    DomainError,
+    ErrorKind,
+    FieldError,
+    Invalid,
+    InvalidState,
+    NotFound,
+)
+
+NO_ZONE = FieldError("timestamp.time_zone", "unknown_time_zone", "no zone 'Mars'")
+NO_DAY = FieldError("timestamp.pattern", "required", "strptime needs its pattern")
 
 
 def test_an_error_reads_as_a_sentence_with_its_facts() -> None:
@@ -16,7 +26,18 @@ def test_an_error_reads_as_a_sentence_with_its_facts() -> None:
     assert error.code == "policy_not_in_force"
     assert error.details == {"number": "POL-1", "day": "2026-01-01"}
     assert str(error) == "policy not in force (number=POL-1, day=2026-01-01)"
+    assert error.errors == ()
     assert str(NotFound("policy_not_found")) == "policy not found"
+
+
+def test_an_error_names_every_field_at_fault_beside_its_facts() -> None:
+    error = Invalid("invalid_profile", errors=[NO_ZONE, NO_DAY], name="ur3")
+    assert error.errors == (NO_ZONE, NO_DAY)
+    assert error.details == {"name": "ur3"}
+    assert str(error) == (
+        "invalid profile (name=ur3, timestamp.time_zone: no zone 'Mars', "
+        "timestamp.pattern: strptime needs its pattern)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,7 +62,8 @@ def test_each_error_has_its_kind(name: str, kind: ErrorKind) -> None:
 
 
 def test_an_error_survives_being_copied_and_pickled() -> None:
-    error = NotFound("policy_not_found", number="POL-1")
+    error = NotFound("policy_not_found", errors=[NO_ZONE], number="POL-1")
     for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert (type(again), str(again)) == (NotFound, str(error))
         assert again.details == error.details
+        assert again.errors == error.errors

@@ -26,7 +26,12 @@ from robosure.platform.database.types import JsonOf
 from robosure.platform.http import InputModel, MoneyModel, OutputModel, problems
 from robosure.platform.http.pages import PageRequest, _page_request
 from robosure.platform.http.preconditions import _if_match, set_etag
-from robosure.platform.http.problems import STATUS, problem_response
+from robosure.platform.http.problems import (
+    STATUS,
+    Problem,
+    example_of,
+    problem_response,
+)
 from robosure.platform.outages import infrastructure_is_away
 
 DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call]
@@ -59,8 +64,8 @@ def test_a_problem_document_says_all_that_rfc_9457_asks_for() -> None:
 def test_routes_describe_their_error_answers() -> None:
     described = problems(404, 409)
     assert list(described) == [401, 403, 404, 409]
-    content = described[404]["content"]["application/problem+json"]
-    assert content["example"]["code"] == "not_found"
+    assert described[404] == {"model": Problem, "description": "Not Found"}
+    assert example_of(404)["code"] == "not_found"
 
 
 def test_a_cursor_comes_back_as_the_id_it_was_made_of() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -65,7 +66,8 @@ _BODY: Final[dict[str, Any]] = {
                 "example": [SAMPLE],
             },
             "application/x-ndjson": {
-                "schema": {"type": "string", "description": "One event per line."}
+                "schema": {"type": "string", "description": "One event per line."},
+                "example": f"{json.dumps(SAMPLE)}\n",
             },
         },
     }

@@ -6,6 +6,7 @@ boolean is no number, and there is no NaN. What passed is canonical as it stands
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -243,11 +244,38 @@ class EventTypeOut(OutputModel):
 class EventTypesOut(OutputModel):
     """Every type of event that is taken in."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "name": each.name,
+                            "description": each.description,
+                            "schema": dict(each.schema),
+                            "sample": dict(each.sample),
+                        }
+                        for each in EVENT_TYPES.values()
+                    ]
+                }
+            ]
+        }
+    )
+
     items: list[EventTypeOut]
+
+
+_STORED: Final[dict[str, Any]] = {
+    "uid": "6f3c1a52-8e0d-5b7a-9c41-2d7e8f901234",
+    **{key: SAMPLE[key] for key in ("source", "id", "type", "subject", "time", "data")},
+    "received_at": "2026-03-02T08:17:22.104Z",
+}
 
 
 class EventOut(OutputModel):
     """An event that was processed."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_STORED]})
 
     uid: UUID = Field(description="Ours; `source` and `id` are the sender's.")
     source: str
@@ -261,6 +289,23 @@ class EventOut(OutputModel):
 
 class FailedEventOut(OutputModel):
     """An event that was accepted, but could not be processed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    **_STORED,
+                    "data": json.dumps(SAMPLE["data"]),
+                    "batch_id": "01928f6e-5a3c-7d21-9b4e-3f6a1c2d4e5f",
+                    "error": "Invalid: sample time out of range",
+                    "traceback_digest": "9c1185a5c5e9fc54",
+                    "attempts": 5,
+                    "failed_at": "2026-03-02T08:19:40.512Z",
+                    "stored": False,
+                }
+            ]
+        }
+    )
 
     uid: UUID
     source: str
@@ -280,6 +325,21 @@ class FailedEventOut(OutputModel):
 
 class CountsOut(OutputModel):
     """What happened to a subject's events so far."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "subject": SAMPLE["subject"],
+                    "stored": 7409,
+                    "repeated": 12,
+                    "failed": 0,
+                    "first_at": "2026-03-02T08:17:21.847Z",
+                    "last_at": "2026-03-02T10:22:32.527Z",
+                }
+            ]
+        }
+    )
 
     subject: UUID
     stored: int = Field(description="Processed, each once.")

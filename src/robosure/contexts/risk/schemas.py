@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import zip_longest
 from typing import Self
@@ -13,6 +13,7 @@ from pydantic.config import JsonDict
 
 from robosure.contexts.risk.domain import (
     CURRENT,
+    CURRENT_MODEL,
     TEMPERATURE,
     Credibility,
     Distribution,
@@ -29,7 +30,6 @@ from robosure.platform.http import OutputModel
 _ROBOT = "019c8f3e-9a40-7000-8000-000000000001"
 _SCORE = "019c8f3e-9a40-7000-8000-000000000002"
 _STOPS: JsonDict = {"samples": 278, "episodes": 108}
-_GRIPS: JsonDict = {"samples": 243, "episodes": 77}
 _SUMMARY: JsonDict = {
     "id": _SCORE,
     "score": "44.9",
@@ -224,8 +224,43 @@ class ScoreOut(OutputModel):
     scored_at: datetime
 
 
+def _show_a_risk(schema: JsonDict) -> None:
+    """Add an example: one that the current model did make, of a robot of one joint."""
+    exposure = Exposure(
+        samples=7409,
+        incomplete=54,
+        operating_us=7_510_680_000,
+        first_at=datetime(2026, 3, 2, 8, 17, 21, tzinfo=UTC),
+        last_at=datetime(2026, 3, 2, 10, 22, 32, tzinfo=UTC),
+        protective_stop=Flag(7355, 278, 108, first=False, last=False),
+        grip_loss=Flag(7355, 243, 77, first=False, last=False),
+        joint_currents=(Distribution({2: 5000, 14: 2353, 69: 2}, 6807),),
+        joint_temperatures=(Distribution({30: 7000, 33: 355}, 32_900),),
+    )
+    inputs = ScoreInputs(exposure, Limits((Decimal("6.0"),), Decimal(70)))
+    found = CURRENT_MODEL.assess(inputs)
+    shown = RobotRiskOut(
+        robot_id=UUID(_ROBOT),
+        score_id=UUID(_SCORE),
+        score=found.score,
+        band=found.band,
+        multiplier=found.multiplier,
+        model_version=CURRENT_MODEL.version,
+        samples=exposure.samples,
+        scored_at=datetime(2026, 3, 2, 12, tzinfo=UTC),
+        reproduced=True,
+        exposure=ExposureOut.of(exposure, inputs.limits),
+        factors=[FactorOut.of(factor) for factor in found.factors],
+        credibility=CredibilityOut.of(found.credibility),
+        inputs=inputs,
+    )
+    schema["examples"] = [shown.model_dump(mode="json")]
+
+
 class RobotRiskOut(OutputModel):
     """A robot's latest score, with all that made it."""
+
+    model_config = ConfigDict(json_schema_extra=_show_a_risk)
 
     robot_id: UUID
     score_id: UUID
@@ -338,5 +373,33 @@ class RiskModelOut(OutputModel):
 
 class RiskModelsOut(OutputModel):
     """Every version of the scoring model that a score may name."""
+
+    model_config = _example(
+        {
+            "items": [
+                {
+                    "version": "2026.1",
+                    "current": True,
+                    "prior": "30",
+                    "credible_at": "0.5",
+                    "factors": [
+                        {
+                            name: _FACTOR[name]
+                            for name in FactorDefinitionOut.model_fields
+                        }
+                    ],
+                    "bands": [
+                        {"band": "low", "from_score": "0"},
+                        {"band": "moderate", "from_score": "20"},
+                    ],
+                    "multipliers": [
+                        {"score": "0", "multiplier": "0.70"},
+                        {"score": "30", "multiplier": "1.00"},
+                        {"score": "100", "multiplier": "1.80"},
+                    ],
+                }
+            ]
+        }
+    )
 
     items: list[RiskModelOut]

@@ -293,8 +293,15 @@ _RAW: Final[dict[str, Any]] = {
                 "schema": {"type": "string"},
                 "example": "Timestamp;Current_J0\n2022-10-26T08:17:21.847Z;0,109627604",
             },
-            "application/json": {"schema": {"type": "array", "maxItems": 1000}},
-            "application/x-ndjson": {"schema": {"type": "string"}},
+            "application/json": {
+                "schema": {"type": "array", "maxItems": 1000},
+                "example": [{"at": "2022-10-26T08:17:21.847Z", "arm": {"amps": 0.11}}],
+            },
+            "application/x-ndjson": {
+                "schema": {"type": "string"},
+                "example": '{"at":"2022-10-26T08:17:21.847Z","arm":{"amps":0.11}}\n'
+                '{"at":"2022-10-26T08:17:22.847Z","arm":{"amps":0.12}}\n',
+            },
         },
     }
 }

@@ -13,6 +13,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -33,6 +34,14 @@ class Silence:
         """Ignore it."""
 
 
+class _CountColumn(MofNCompleteColumn):
+    """How much of how much, for a step that knows."""
+
+    def render(self, task: Task) -> Text:
+        """Show nothing for a step that does not."""
+        return Text() if task.total is None else super().render(task)
+
+
 class LiveView:
     """Steps that are done, and the one at hand with its progress."""
 
@@ -43,7 +52,7 @@ class LiveView:
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
-            MofNCompleteColumn(),
+            _CountColumn(),
             TimeElapsedColumn(),
             console=console,
         )

@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
+from pydantic import ConfigDict
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -35,11 +36,25 @@ class Lifespan(Protocol):
 class Health(OutputModel):
     """The process is alive."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "alive"}]})
+
     status: str
 
 
 class Readiness(OutputModel):
     """Whether what the process depends on answers, by name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"status": "ready", "checks": {"database": "ok", "redis": "ok"}},
+                {
+                    "status": "not ready",
+                    "checks": {"database": "ok", "redis": "no answer"},
+                },
+            ]
+        }
+    )
 
     status: str
     checks: dict[str, str]
@@ -104,15 +119,47 @@ async def ready(runtime: RuntimeDep, response: Response) -> Readiness:
     return Readiness(status="ready" if works else "not ready", checks=checks)
 
 
-@_operations.get("/metrics", summary="Prometheus metrics", dependencies=[public()])
+@_operations.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    dependencies=[public()],
+    response_class=PlainTextResponse,
+    responses={
+        200: {
+            "description": f"As `{metrics.CONTENT_TYPE}`.",
+            "content": {
+                "text/plain": {
+                    "example": "# HELP outbox_depth Facts waiting to be relayed.\n"
+                    "# TYPE outbox_depth gauge\n"
+                    "outbox_depth 0.0\n"
+                }
+            },
+        }
+    },
+)
 def prometheus() -> Response:
     """Expose every process's metrics in Prometheus' text format."""
-    content, media_type = metrics.exposition()
-    return Response(content, headers={"Content-Type": media_type})
+    return Response(
+        metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE}
+    )
 
 
 @_operations.get(
-    "/metrics/summary", summary="Metrics for people", dependencies=[public()]
+    "/metrics/summary",
+    summary="Metrics for people",
+    dependencies=[public()],
+    responses={
+        200: {
+            "content": {
+                "application/json": {
+                    "example": {
+                        "events_received_total{stream=robosure:ingest}": 7409,
+                        "outbox_depth": 0,
+                    }
+                }
+            }
+        }
+    },
 )
 def metrics_summary() -> dict[str, float]:
     """List counters, gauges and the sums of histograms by name."""

@@ -11,6 +11,7 @@ from robosure.platform.http.problems import MEDIA_TYPE, Problem, example_of
 
 _REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
 _FASTAPIS_OWN: Final = ("HTTPValidationError", "ValidationError")
+_ERRORS: Final = ("Problem", *_FASTAPIS_OWN)
 
 
 def install_openapi(app: FastAPI) -> None:
@@ -29,7 +30,7 @@ def _corrected(document: dict[str, Any]) -> dict[str, Any]:
     for operations in document["paths"].values():
         for operation in operations.values():
             for status, answer in operation.get("responses", {}).items():
-                if status.isdecimal() and int(status) >= HTTPStatus.BAD_REQUEST:
+                if status.isdecimal() and _is_error(int(status), answer):
                     _correct(answer, int(status))
     schemas = document["components"]["schemas"]
     for name in _FASTAPIS_OWN:
@@ -39,6 +40,14 @@ def _corrected(document: dict[str, Any]) -> dict[str, Any]:
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
     return document
+
+
+def _is_error(status: int, answer: dict[str, Any]) -> bool:
+    """Whether the answer is a problem, and not a report such as of readiness."""
+    schemas = [body.get("schema", {}) for body in answer.get("content", {}).values()]
+    return status >= HTTPStatus.BAD_REQUEST and all(
+        schema.get("$ref", "").rpartition("/")[2] in _ERRORS for schema in schemas
+    )
 
 
 def _correct(answer: dict[str, Any], status: int) -> None:

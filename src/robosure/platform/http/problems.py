@@ -10,7 +10,7 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -41,7 +41,12 @@ STATUS: Final[Mapping[ErrorKind, HTTPStatus]] = {
 class FieldProblem(BaseModel):
     """One field that is wrong."""
 
-    field: str = Field(description="Where: a path such as body.term.expiry.")
+    model_config = ConfigDict(from_attributes=True)
+
+    field: str = Field(
+        description="Where: a path such as body.term.expiry; for a rule of the "
+        "business, within what it judges, such as timestamp.time_zone."
+    )
     code: str = Field(description="Stable name of the rule that it breaks.")
     detail: str = Field(description="The rule, in words.")
 
@@ -104,6 +109,7 @@ async def _domain_error(request: Request, error: Exception) -> Response:
         code=error.code,
         detail=str(error),
         context=error.details,
+        errors=[FieldProblem.model_validate(each) for each in error.errors],
         headers=headers,
     )
 

@@ -262,8 +262,19 @@ async def test_a_profile_that_makes_no_sense_is_refused_field_by_field(
 
     refused = await admin.post("/integration-profiles", json=profile)
     assert code_of(refused) == "invalid_profile"
-    for field in ("readings.joint_currents.unit", "timestamp.time_zone"):
-        assert field in refused.text
+    assert refused.json()["errors"] == [
+        {
+            "field": "timestamp.time_zone",
+            "code": "unknown_time_zone",
+            "detail": "no zone 'Mars/Base'",
+        },
+        {
+            "field": "readings.joint_currents.unit",
+            "code": "wrong_unit",
+            "detail": "one of ampere, milliampere",
+        },
+    ]
+    assert refused.json()["context"] == {}
     document["numbers"]["comma"] = ","
     unknown = await admin.post("/integration-profiles", json=profile)
     assert code_of(unknown) == "invalid_request"

@@ -38,9 +38,9 @@ def faults(**fields: Any) -> set[tuple[str, str]]:
     with pytest.raises(Invalid) as refused:
         a_document(**fields)
     assert refused.value.code == "invalid_profile"
-    errors: Any = refused.value.details["errors"]
-    assert all(error["detail"] for error in errors)
-    return {(error["field"], error["code"]) for error in errors}
+    errors = refused.value.errors
+    assert all(error.detail for error in errors)
+    return {(error.field, error.code) for error in errors}
 
 
 def test_a_complete_profile_is_accepted() -> None:

@@ -11,7 +11,7 @@ from robosure.contexts.robots.domain.profile import Format, TimeSteps
 from robosure.contexts.robots.schemas.fleet import RobotModelIn
 from robosure.contexts.robots.schemas.profiles import DocumentIn, PreviewIn, ProfileIn
 from robosure.contexts.robots.service import Body
-from robosure.kernel.errors import Invalid
+from robosure.kernel.errors import FieldError, Invalid
 
 DOCUMENT: dict[str, Any] = {
     "format": "csv",
@@ -52,13 +52,11 @@ def test_what_cannot_be_compiled_is_refused_with_every_field() -> None:
 
     with pytest.raises(Invalid) as refused:
         document.to_domain()
-    assert refused.value.details["errors"] == [
-        {
-            "field": "numbers.decimal_mark",
-            "code": "not_a_decimal_mark",
-            "detail": "a full stop or a comma",
-        }
-    ]
+    assert refused.value.errors == (
+        FieldError(
+            "numbers.decimal_mark", "not_a_decimal_mark", "a full stop or a comma"
+        ),
+    )
 
 
 @pytest.mark.parametrize("model", [ProfileIn, PreviewIn, RobotModelIn])

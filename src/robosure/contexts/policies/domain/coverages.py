@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from robosure.contexts.catalog.events import (
     CoverageTerms,
@@ -111,4 +112,5 @@ def _deductible(terms: CoverageTerms, choice: CoverageChoice) -> DeductibleOptio
 
 def _not_offered(what: str, choice: CoverageChoice, amount: Money) -> Invalid:
     code = "negative_amount" if amount.minor < 0 else f"{what}_not_offered"
-    return Invalid(code, coverage=choice.code, **{what: amount})
+    facts: dict[str, Any] = {"coverage": choice.code, what: amount}
+    return Invalid(code, **facts)

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from robosure.kernel.aggregate import Aggregate
-from robosure.kernel.errors import Invalid
+from robosure.kernel.errors import FieldError, Invalid
 from robosure.kernel.time import zone
 
 Column = str | int
@@ -220,11 +220,7 @@ class ProfileDocument:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be compiled, naming all of it at once."""
-        errors = [
-            {"field": place, "code": code, "detail": detail}
-            for place, code, detail in _faults(self)
-        ]
-        if errors:
+        if errors := [FieldError(*fault) for fault in _faults(self)]:
             raise Invalid("invalid_profile", errors=errors)
 
     def columns(self) -> Iterator[tuple[str, Column]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import (
@@ -27,6 +27,24 @@ from robosure.platform.http import InputModel, MoneyModel, OutputModel
 
 _MOST_SPECIFICATIONS: Final = 65_536
 _ID: Final = "01928f6e-5a3c-7d21-9b4e-3f6a1c2d4e5f"
+_MODEL: Final[dict[str, Any]] = {
+    "manufacturer_id": _ID,
+    "name": "UR3",
+    "robot_class": "cobot",
+    "joint_current_limits": ["6", "6", "4", "2", "2", "2"],
+    "joint_temperature_limit": "70",
+    "specifications": {"payload_kg": 3, "reach_mm": 500},
+}
+_ROBOT: Final[dict[str, Any]] = {
+    "model_id": _ID,
+    "operator_id": _ID,
+    "serial_number": "20223501234",
+    "insured_value": {"minor": 2_500_000, "currency": "EUR"},
+    "commissioned_on": "2022-03-01",
+    "operating_environment": "factory",
+    "firmware": "5.12.2",
+    "specifications": {"gripper": "two-finger"},
+}
 
 
 def _storable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -59,6 +77,14 @@ Plain = Annotated[
 class ManufacturerOut(OutputModel):
     """A manufacturer, as far as robots knows it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"id": _ID, "name": "Universal Robots", "kind": "manufacturer"}
+            ]
+        }
+    )
+
     id: UUID
     name: str
     kind: OrganisationKind
@@ -67,20 +93,7 @@ class ManufacturerOut(OutputModel):
 class RobotModelIn(InputModel):
     """A manufacturer's model."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "manufacturer_id": _ID,
-                    "name": "UR3",
-                    "robot_class": "cobot",
-                    "joint_current_limits": ["6.0", "6.0", "4.0", "2.0", "2.0", "2.0"],
-                    "joint_temperature_limit": "70",
-                    "specifications": {"payload_kg": 3, "reach_mm": 500},
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_MODEL]})
 
     manufacturer_id: UUID
     name: Text
@@ -100,6 +113,10 @@ class RobotModelIn(InputModel):
 class RobotModelOut(OutputModel):
     """A model as it is kept."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": _ID, **_MODEL, "version": 1}]}
+    )
+
     id: UUID
     manufacturer_id: UUID
     name: str
@@ -113,22 +130,7 @@ class RobotModelOut(OutputModel):
 class RobotIn(InputModel):
     """A machine to put under an operator's name."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model_id": _ID,
-                    "operator_id": _ID,
-                    "serial_number": "20223501234",
-                    "insured_value": {"minor": 2_500_000, "currency": "EUR"},
-                    "commissioned_on": "2022-03-01",
-                    "operating_environment": "factory",
-                    "firmware": "5.12.2",
-                    "specifications": {"gripper": "two-finger"},
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_ROBOT]})
 
     model_id: UUID
     operator_id: UUID
@@ -151,6 +153,12 @@ class RobotChange(InputModel):
 
 class RobotOut(OutputModel):
     """A robot as it is kept."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": _ID, "manufacturer_id": _ID, **_ROBOT, "version": 1}]
+        }
+    )
 
     id: UUID
     serial_number: str

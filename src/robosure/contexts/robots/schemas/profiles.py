@@ -182,6 +182,13 @@ class DocumentIn(InputModel):
 
 _DOCUMENT: Final = TypeAdapter(ProfileDocument)
 _SHIPPED: Final[dict[str, Any]] = json.loads(next(shipped_profiles()))
+_ID: Final = "01928f6e-5a3c-7d21-9b4e-3f6a1c2d4e5f"
+_EVENT_ID: Final = "06fda198edf0ee064dc2a8523c6567fb2642cea70c4b54ffc733256481bf7fd9"
+_REFUSED: Final[dict[str, Any]] = {
+    "row": 17,
+    "code": "not_a_number",
+    "detail": "not a number: 'x' in column 'Current_J0'",
+}
 
 
 class ProfileIn(InputModel):
@@ -197,6 +204,14 @@ class ProfileIn(InputModel):
 class ProfileSummary(OutputModel):
     """A profile, without its document."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"id": _ID, "name": _SHIPPED["name"], "title": _SHIPPED["title"]}
+            ]
+        }
+    )
+
     id: UUID
     name: str
     title: str
@@ -204,6 +219,10 @@ class ProfileSummary(OutputModel):
 
 class ProfileOut(OutputModel):
     """A profile as it is kept."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": _ID, **_SHIPPED, "version": 1}]}
+    )
 
     id: UUID
     name: str
@@ -228,7 +247,7 @@ class PreviewIn(InputModel):
                             "tool_current": {"column": "I_tool", "unit": "milliampere"}
                         },
                     },
-                    "sample": "Time;I_tool\n2022-10-26T10:17:21;82,7\n",
+                    "sample": "Time;I_tool\n2022-10-26T10:17:21;82,5\n",
                 }
             ]
         }
@@ -268,6 +287,25 @@ class RowProblemOut(OutputModel):
 class PreviewOut(OutputModel):
     """What a profile makes of a sample: the first rows, and every row at fault."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "mapped": 1,
+                    "samples": [
+                        {
+                            "row": 0,
+                            "event_id": _EVENT_ID,
+                            "time": "2022-10-26T08:17:21Z",
+                            "data": {"tool_current": 0.0825},
+                        }
+                    ],
+                    "problems": [],
+                }
+            ]
+        }
+    )
+
     mapped: int = Field(description="Rows that were read.")
     samples: list[SampleOut] = Field(description="The first ten of them.")
     problems: list[RowProblemOut]
@@ -280,15 +318,9 @@ class TelemetryReceipt(OutputModel):
         json_schema_extra={
             "examples": [
                 {
-                    "batch_id": "01928f6e-5a3c-7d21-9b4e-3f6a1c2d4e5f",
+                    "batch_id": _ID,
                     "accepted": 999,
-                    "refused": [
-                        {
-                            "row": 17,
-                            "code": "not_a_number",
-                            "detail": "not a number: 'x' in column 'Current_J0'",
-                        }
-                    ],
+                    "refused": [_REFUSED],
                     "first_at": "2022-10-26T08:17:21.847Z",
                     "last_at": "2022-10-26T08:34:18.101Z",
                 }
