@@ -173,6 +173,16 @@ async def test_another_refusal_is_not_waited_out() -> None:
         )
 
 
+async def test_a_refusal_that_says_it_is_done_already_is_an_answer() -> None:
+    # given a server that does it, and whose answer is lost
+    server = Server(httpx.ReadError("lost"), problem(409, "email_taken"))
+    # when it is asked again, then it says so, and that is well
+    answer = await (
+        server.api().with_key("k").post("/users", {}, or_already="email_taken")
+    )
+    assert answer == {"code": "email_taken"}
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_patience_ends_where_nobody_answers() -> None:
     server = Server(httpx.ConnectError("refused"))

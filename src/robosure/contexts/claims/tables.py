@@ -1,25 +1,21 @@
-"""Tables of claims, and what the database itself keeps anyone from changing.
+"""Tables of the schema ``claims``, and their mapping onto the domain.
 
 Timeline, reserve entries and attachments are only ever added to, and evidence is not
-touched once it is attached. The statements that say so (:data:`RECORD_RULES`) run
-whenever the tables are created.
+touched once it is attached: triggers in the migration see to it.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
     CHAR,
-    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     Date,
     DateTime,
-    Enum,
     ForeignKey,
     Index,
     Integer,
@@ -28,7 +24,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
-    event,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -51,22 +46,9 @@ from robosure.contexts.claims.domain.triage import Flag, Severity
 from robosure.contexts.policies.events import CoverInForce, InsuredRobot
 from robosure.kernel.money import Money
 from robosure.kernel.time import Term
-from robosure.platform.database import JsonOf, metadata, registry
+from robosure.platform.database import JsonOf, choice, metadata, registry
 
 SCHEMA: Final = "claims"
-
-
-def _choice(kind: type[StrEnum]) -> Enum:
-    return Enum(
-        kind,
-        native_enum=False,
-        length=32,
-        values_callable=_values,
-    )
-
-
-def _values(kind: type[StrEnum]) -> list[str]:
-    return [member.value for member in kind]
 
 
 def _claim_id() -> Column[Any]:
@@ -147,9 +129,9 @@ claims = Table(
     Column("contact_phone", Text),
     Column("reported_by", Uuid, nullable=False),
     Column("reported_at", DateTime(timezone=True), nullable=False),
-    Column("severity", _choice(Severity), nullable=False),
+    Column("severity", choice(Severity), nullable=False),
     Column("flags", JsonOf[tuple[Flag, ...]](tuple[Flag, ...]), nullable=False),
-    Column("status", _choice(ClaimStatus), nullable=False),
+    Column("status", choice(ClaimStatus), nullable=False),
     Column("adjuster_id", Uuid),
     Column("assessment", JsonOf[Assessment](Assessment)),
     Column("settlement", JsonOf[Settlement](Settlement)),
@@ -213,7 +195,7 @@ reserve_entries = Table(
     Column("id", Uuid, primary_key=True),
     _claim_id(),
     Column("at", DateTime(timezone=True), nullable=False),
-    Column("change", _choice(ReserveChange), nullable=False),
+    Column("change", choice(ReserveChange), nullable=False),
     Column("case_minor", BigInteger, nullable=False),
     Column("paid_minor", BigInteger, nullable=False),
     Column("currency", CHAR(3), nullable=False),
@@ -227,49 +209,12 @@ timeline = Table(
     Column("id", Uuid, primary_key=True),
     _claim_id(),
     Column("at", DateTime(timezone=True), nullable=False),
-    Column("what", _choice(Happening), nullable=False),
+    Column("what", choice(Happening), nullable=False),
     Column("actor", Uuid),
     Column("details", JSONB, nullable=False),
     Index("ix_timeline_claim_id_id", "claim_id", "id"),
     schema=SCHEMA,
 )
-
-_REFUSE_CHANGE: Final = """
-    CREATE FUNCTION claims.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      RAISE EXCEPTION USING
-        ERRCODE = 'restrict_violation',
-        MESSAGE = 'the record of a claim is only ever added to';
-    END $$
-    """
-_FREEZE_EVIDENCE: Final = """
-    CREATE TRIGGER evidence_frozen
-    BEFORE UPDATE OR DELETE ON claims.evidence
-    FOR EACH ROW WHEN (OLD.attached_at IS NOT NULL)
-    EXECUTE FUNCTION claims.refuse_change()
-    """
-
-
-def _only_add_to(table: Table) -> str:
-    return f"""
-    CREATE TRIGGER {table.name}_immutable
-    BEFORE UPDATE OR DELETE ON {SCHEMA}.{table.name}
-    FOR EACH STATEMENT EXECUTE FUNCTION claims.refuse_change()
-    """
-
-
-RECORD_RULES: Final = (
-    _REFUSE_CHANGE,
-    _FREEZE_EVIDENCE,
-    _only_add_to(attachments),
-    _only_add_to(reserve_entries),
-    _only_add_to(timeline),
-)
-"""Run in this order once the tables exist; the timeline is the last to be made."""
-
-
-for _rule in RECORD_RULES:
-    event.listen(timeline, "after_create", DDL(_rule))  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 
 
 def _added_to(kind: type, table: Table) -> RelationshipProperty[Any]:

@@ -8,7 +8,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
-    Enum,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -26,13 +25,9 @@ from robosure.contexts.identity.domain import (
     OrganisationKind,
     User,
 )
-from robosure.platform.database import JsonOf, metadata, registry
+from robosure.platform.database import JsonOf, choice, metadata, registry
 
 SCHEMA = "identity"
-
-
-def _values(kinds: type[OrganisationKind]) -> list[str]:
-    return [kind.value for kind in kinds]
 
 
 organisations = Table(
@@ -41,14 +36,7 @@ organisations = Table(
     Column("id", Uuid, primary_key=True),
     Column(
         "kind",
-        Enum(
-            OrganisationKind,
-            name="kind",
-            native_enum=False,
-            create_constraint=True,
-            length=16,
-            values_callable=_values,
-        ),
+        choice(OrganisationKind),
         nullable=False,
     ),
     Column("name", Text, nullable=False),

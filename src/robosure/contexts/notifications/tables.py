@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import (
     Column,
     DateTime,
-    Enum,
     ForeignKey,
     Index,
     Integer,
@@ -26,22 +24,9 @@ from robosure.contexts.notifications.domain import (
     DeliveryStatus,
     Template,
 )
-from robosure.platform.database import metadata, registry
+from robosure.platform.database import choice, metadata, registry
 
 SCHEMA: Final = "notifications"
-
-
-def _choice(kind: type[StrEnum]) -> Enum:
-    return Enum(
-        kind,
-        native_enum=False,
-        length=32,
-        values_callable=_values,
-    )
-
-
-def _values(kind: type[StrEnum]) -> list[str]:
-    return [member.value for member in kind]
 
 
 recipients = Table(
@@ -60,9 +45,9 @@ deliveries = Table(
     Column("id", Uuid, primary_key=True),
     Column("version", Integer, nullable=False),
     Column("event_id", Uuid, nullable=False),
-    Column("channel", _choice(Channel), nullable=False),
+    Column("channel", choice(Channel), nullable=False),
     Column("recipient", Text, nullable=False),
-    Column("template", _choice(Template), nullable=False),
+    Column("template", choice(Template), nullable=False),
     Column("reference", String(32), nullable=False, index=True),
     Column("insurer_id", Uuid, nullable=False),
     Column("holder_id", Uuid, nullable=False),
@@ -70,7 +55,7 @@ deliveries = Table(
     Column("text", Text, nullable=False),
     Column("html", Text, nullable=False),
     Column("message_id", Text, nullable=False),
-    Column("status", _choice(DeliveryStatus), nullable=False),
+    Column("status", choice(DeliveryStatus), nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("next_attempt_at", DateTime(timezone=True)),
     Column("attempts", Integer, nullable=False),

@@ -1,24 +1,21 @@
-"""Tables of payments, and the rules of the ledger that the database itself keeps.
+"""Tables of the schema ``payments``, and their mapping onto the domain.
 
 The ledger is guarded twice: the domain makes no transaction that does not balance, and
-PostgreSQL commits none, nor changes one that is there. The statements that say so
-(:data:`LEDGER_RULES`) run whenever the tables are created.
+PostgreSQL commits none, nor changes one that is there: triggers in the migration see
+to it.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import (
     CHAR,
-    DDL,
     BigInteger,
     CheckConstraint,
     Column,
     Date,
     DateTime,
-    Enum,
     ForeignKey,
     Index,
     Integer,
@@ -28,7 +25,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
-    event,
     text,
 )
 from sqlalchemy.orm import composite
@@ -42,22 +38,9 @@ from robosure.contexts.payments.domain import (
     TransactionKind,
 )
 from robosure.kernel.money import Money
-from robosure.platform.database import metadata, registry
+from robosure.platform.database import choice, metadata, registry
 
 SCHEMA: Final = "payments"
-
-
-def _choice(kind: type[StrEnum]) -> Enum:
-    return Enum(
-        kind,
-        native_enum=False,
-        length=32,
-        values_callable=_values,
-    )
-
-
-def _values(kind: type[StrEnum]) -> list[str]:
-    return [member.value for member in kind]
 
 
 def _movement_columns() -> list[Column[object]]:
@@ -70,7 +53,7 @@ def _movement_columns() -> list[Column[object]]:
         Column("amount_minor", BigInteger, nullable=False),
         Column("amount_currency", CHAR(3), nullable=False),
         Column("payment_method", Text, nullable=False),
-        Column("status", _choice(Status), nullable=False),
+        Column("status", choice(Status), nullable=False),
         Column("next_attempt_at", DateTime(timezone=True)),
         Column("attempts", Integer, nullable=False),
         Column("paid_at", DateTime(timezone=True)),
@@ -121,7 +104,7 @@ ledger_transactions = Table(
     "ledger_transactions",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("kind", _choice(TransactionKind), nullable=False),
+    Column("kind", choice(TransactionKind), nullable=False),
     Column("source", Text, nullable=False),
     Column("insurer_id", Uuid, nullable=False),
     Column("holder_id", Uuid, nullable=False),
@@ -160,7 +143,7 @@ sandbox_operations = Table(
     "sandbox_operations",
     metadata,
     Column("reference", Text, primary_key=True),
-    Column("operation", _choice(Operation), nullable=False),
+    Column("operation", choice(Operation), nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
     Column("amount_currency", CHAR(3), nullable=False),
     Column("declined", Text),
@@ -168,67 +151,6 @@ sandbox_operations = Table(
     schema=SCHEMA,
     comment="The sandbox processor's own memory; a real processor keeps its own.",
 )
-
-LEDGER_RULES: Final = (
-    """
-    CREATE OR REPLACE FUNCTION payments.refuse_change() RETURNS trigger
-    LANGUAGE plpgsql AS $$
-    BEGIN
-      RAISE EXCEPTION USING
-        ERRCODE = 'restrict_violation',
-        MESSAGE = 'the ledger is only ever added to';
-    END $$
-    """,
-    """
-    CREATE OR REPLACE FUNCTION payments.require_balance() RETURNS trigger
-    LANGUAGE plpgsql AS $$
-    DECLARE
-      changed uuid;
-    BEGIN
-      IF TG_TABLE_NAME = 'ledger_transactions' THEN
-        changed := NEW.id;
-      ELSE
-        changed := NEW.transaction_id;
-      END IF;
-      IF NOT EXISTS (
-        SELECT FROM payments.ledger_entries WHERE transaction_id = changed
-      ) OR EXISTS (
-        SELECT FROM payments.ledger_entries WHERE transaction_id = changed
-        GROUP BY amount_currency HAVING sum(amount_minor) <> 0
-      ) THEN
-        RAISE EXCEPTION USING
-          ERRCODE = 'check_violation',
-          CONSTRAINT = 'ck_ledger_transactions_balance',
-          MESSAGE = 'ledger transaction ' || changed || ' does not balance';
-      END IF;
-      RETURN NULL;
-    END $$
-    """,
-    """
-    CREATE TRIGGER ledger_transactions_immutable
-    BEFORE UPDATE OR DELETE ON payments.ledger_transactions
-    FOR EACH STATEMENT EXECUTE FUNCTION payments.refuse_change()
-    """,
-    """
-    CREATE TRIGGER ledger_entries_immutable
-    BEFORE UPDATE OR DELETE ON payments.ledger_entries
-    FOR EACH STATEMENT EXECUTE FUNCTION payments.refuse_change()
-    """,
-    """
-    CREATE CONSTRAINT TRIGGER ledger_transactions_balance
-    AFTER INSERT ON payments.ledger_transactions DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW EXECUTE FUNCTION payments.require_balance()
-    """,
-    """
-    CREATE CONSTRAINT TRIGGER ledger_entries_balance
-    AFTER INSERT ON payments.ledger_entries DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW EXECUTE FUNCTION payments.require_balance()
-    """,
-)
-"""Run in this order after both tables exist."""
-
-for _rule in LEDGER_RULES:
-    event.listen(ledger_entries, "after_create", DDL(_rule))  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 
 
 _TABLES: Final[dict[type[Movement], Table]] = {

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import (
     CHAR,
-    DDL,
     BigInteger,
     CheckConstraint,
     Column,
     Date,
     DateTime,
-    Enum,
     ForeignKey,
     Index,
     Integer,
@@ -24,7 +21,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
-    event,
 )
 from sqlalchemy.orm import composite, relationship
 
@@ -41,13 +37,9 @@ from robosure.contexts.policies.domain.tax import TaxLine
 from robosure.contexts.policies.events import CoverInForce, InsuredRobot
 from robosure.kernel.money import Money
 from robosure.kernel.time import Term
-from robosure.platform.database import JsonOf, metadata, registry
+from robosure.platform.database import JsonOf, choice, metadata, registry
 
 SCHEMA: Final = "policies"
-
-
-def _values(kind: type[StrEnum]) -> list[str]:
-    return [member.value for member in kind]
 
 
 def _term_columns() -> list[Column[object]]:
@@ -124,7 +116,7 @@ transactions = Table(
     Column("sequence", SmallInteger, nullable=False),
     Column(
         "kind",
-        Enum(TransactionKind, native_enum=False, length=32, values_callable=_values),
+        choice(TransactionKind),
         nullable=False,
     ),
     Column("effective_on", Date, nullable=False),
@@ -209,26 +201,6 @@ organisations = Table(
     schema=SCHEMA,
     comment="Copy of the names that identity told.",
 )
-
-TRANSACTION_RULES: Final = (
-    """
-    CREATE FUNCTION policies.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      RAISE EXCEPTION USING
-        ERRCODE = 'restrict_violation',
-        MESSAGE = 'a policy''s transactions are only ever added to';
-    END $$
-    """,
-    """
-    CREATE TRIGGER transactions_immutable
-    BEFORE UPDATE OR DELETE ON policies.transactions
-    FOR EACH STATEMENT EXECUTE FUNCTION policies.refuse_change()
-    """,
-)
-"""Run in this order after the table exists."""
-
-for _rule in TRANSACTION_RULES:
-    event.listen(transactions, "after_create", DDL(_rule))  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 
 
 def _map() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import (
@@ -12,7 +11,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    Enum,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -34,17 +32,9 @@ from robosure.contexts.robots.domain.fleet import (
 )
 from robosure.contexts.robots.domain.profile import IntegrationProfile, ProfileDocument
 from robosure.kernel.money import Money
-from robosure.platform.database import JsonOf, metadata, registry
+from robosure.platform.database import JsonOf, choice, metadata, registry
 
 SCHEMA: Final = "robots"
-
-
-def _choice(kind: type[StrEnum]) -> Enum:
-    return Enum(kind, native_enum=False, length=32, values_callable=_values)
-
-
-def _values(kind: type[StrEnum]) -> list[str]:
-    return [member.value for member in kind]
 
 
 organisations = Table(
@@ -52,7 +42,7 @@ organisations = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("kind", _choice(OrganisationKind), nullable=False),
+    Column("kind", choice(OrganisationKind), nullable=False),
     schema=SCHEMA,
 )
 
@@ -62,7 +52,7 @@ robot_models = Table(
     Column("id", Uuid, primary_key=True),
     Column("manufacturer_id", Uuid, nullable=False),
     Column("name", Text, nullable=False),
-    Column("robot_class", _choice(RobotClass), nullable=False),
+    Column("robot_class", choice(RobotClass), nullable=False),
     Column(
         "joint_current_limits",
         JsonOf[tuple[Decimal, ...]](tuple[Decimal, ...]),
@@ -87,7 +77,7 @@ robots = Table(
     Column("insured_value_minor", BigInteger, nullable=False),
     Column("insured_value_currency", CHAR(3), nullable=False),
     Column("commissioned_on", Date, nullable=False),
-    Column("operating_environment", _choice(Environment), nullable=False),
+    Column("operating_environment", choice(Environment), nullable=False),
     Column("firmware", Text),
     Column("specifications", JSONB, nullable=False),
     Column("version", Integer, nullable=False),

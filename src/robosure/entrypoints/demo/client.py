@@ -68,17 +68,26 @@ class Caller:
         """Return the raw answer."""
         return (await self._call("GET", path)).content
 
-    async def post(self, path: str, document: Any, *, until_not: str = "") -> Any:
+    async def post(
+        self, path: str, document: Any, *, until_not: str = "", or_already: str = ""
+    ) -> Any:
         """Send JSON, and return the JSON answer; sent again, it has one effect.
 
         Args:
             path: below the API's prefix.
             document: what to send.
             until_not: the code of a refusal that passes; try again while it is given.
+            or_already: the code of a refusal that says it is done already, as by an
+                attempt whose answer was lost; then that refusal is the answer.
         """
         key = {"Idempotency-Key": str(uuid4())}
         response = await self._call(
-            "POST", path, json=document, headers=key, until_not=until_not
+            "POST",
+            path,
+            json=document,
+            headers=key,
+            until_not=until_not,
+            or_already=or_already,
         )
         return response.json()
 
@@ -92,11 +101,15 @@ class Caller:
         )
         return response.json()
 
-    async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+    async def _call(
+        self, method: str, path: str, *, or_already: str = "", **options: Any
+    ) -> httpx.Response:
         response = await self._patiently(method, path, **options)
         if response.status_code == HTTPStatus.UNAUTHORIZED and self._credentials:
             await self.renew()
             response = await self._patiently(method, path, **options)
+        if _refused_with(response, or_already):
+            return response
         return _checked(response)
 
     async def _patiently(

@@ -123,7 +123,8 @@ class Journey:
             "roles": [role],
             "skills": ["cobot"] if role == "adjuster" else [],
         }
-        await admin.post("/users", document)
+        # Not repeatable by key, as a password is in it; the address is ours alone.
+        await admin.post("/users", document, or_already="email_taken")
         return await self.api.sign_in(email, password)
 
     async def _register(self, cast: Cast) -> list[UUID]:

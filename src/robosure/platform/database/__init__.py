@@ -8,13 +8,14 @@ from robosure.platform.database.session import (
     WriteSession,
     translating,
 )
-from robosure.platform.database.types import JsonOf
+from robosure.platform.database.types import JsonOf, choice
 
 __all__ = [
     "Database",
     "JsonOf",
     "ReadSession",
     "WriteSession",
+    "choice",
     "metadata",
     "next_number",
     "registry",

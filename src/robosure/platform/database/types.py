@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy import Dialect
+from sqlalchemy import Dialect, Enum
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 
 T = TypeVar("T")
+
+
+def choice(kind: type[StrEnum]) -> Enum:
+    """Return the type of a column that holds one of an enumeration's values.
+
+    It is text in the database, so that a new value needs no migration.
+    """
+    return Enum(kind, native_enum=False, length=32, values_callable=_values)
+
+
+def _values(kind: type[StrEnum]) -> list[str]:
+    return [member.value for member in kind]
 
 
 class JsonOf(TypeDecorator[T], Generic[T]):
