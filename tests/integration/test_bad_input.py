@@ -85,7 +85,7 @@ async def test_malformed_events_are_refused_and_nothing_is_taken_in(
             "/events", content=b'[{"id": ', headers={"Content-Type": content_type}
         )
         await world.deliver()
-    assert_refused(answer, 422, "malformed_json")
+    assert_refused(answer, 400, "malformed_json")
 
 
 async def test_a_field_that_is_missing_wrong_or_unknown_is_named(

@@ -16,6 +16,7 @@ from typing import ClassVar
 class ErrorKind(StrEnum):
     """How a failure is to be understood, whatever carries it outside."""
 
+    MALFORMED = "malformed"
     INVALID = "invalid"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
@@ -75,6 +76,12 @@ class DomainError(Exception):
 
 class Invalid(DomainError):
     """A value breaks a rule, whatever the state of the world."""
+
+
+class Malformed(Invalid):
+    """What was sent cannot even be read."""
+
+    kind = ErrorKind.MALFORMED
 
 
 class Unauthenticated(DomainError):

@@ -45,6 +45,7 @@ def test_an_error_names_every_field_at_fault_beside_its_facts() -> None:
     [
         ("DomainError", ErrorKind.INVALID),
         ("Invalid", ErrorKind.INVALID),
+        ("Malformed", ErrorKind.MALFORMED),
         ("Unauthenticated", ErrorKind.UNAUTHENTICATED),
         ("Forbidden", ErrorKind.FORBIDDEN),
         ("NotFound", ErrorKind.NOT_FOUND),

@@ -224,7 +224,10 @@ async def download_evidence(
 
 
 @router.post(
-    "/claims/{claim_id}/assign", summary="Assign a claim", responses=_COMMAND_PROBLEMS
+    "/claims/{claim_id}/assign",
+    summary="Assign a claim",
+    dependencies=[Idempotent],
+    responses=_COMMAND_PROBLEMS,
 )
 async def assign_claim(
     claim_id: UUID,
@@ -245,6 +248,7 @@ async def assign_claim(
 @router.post(
     "/claims/{claim_id}/assessment",
     summary="Assess a claim",
+    dependencies=[Idempotent],
     responses=_COMMAND_PROBLEMS,
 )
 async def assess_claim(
@@ -286,6 +290,7 @@ async def approve_claim(
 @router.post(
     "/claims/{claim_id}/decline",
     summary="Decline a claim",
+    dependencies=[Idempotent],
     responses=_COMMAND_PROBLEMS,
 )
 async def decline_claim(

@@ -40,6 +40,7 @@ from robosure.platform.http import (
     ApiRouter,
     ClockDep,
     Cursor,
+    Idempotent,
     IfMatch,
     Page,
     PasswordsDep,
@@ -139,6 +140,7 @@ def _organisation_service(session: WriteDb, clock: ClockDep) -> OrganisationServ
     "/organisations",
     summary="Register an organisation",
     status_code=201,
+    dependencies=[Idempotent],
     responses=problems(409, 422),
 )
 async def register_organisation(

@@ -50,6 +50,7 @@ from robosure.contexts.robots.service import (
 from robosure.platform.http import (
     ApiRouter,
     Cursor,
+    Idempotent,
     IfMatch,
     Page,
     Principal,
@@ -106,6 +107,7 @@ async def list_manufacturers(session: ReadDb, cursor: Cursor) -> Page[Manufactur
     "/robot-models",
     summary="Register a robot model",
     status_code=201,
+    dependencies=[Idempotent],
     responses=problems(409, 422),
 )
 async def register_model(
@@ -155,6 +157,7 @@ async def read_model(
     "/robots",
     summary="Register a robot",
     status_code=201,
+    dependencies=[Idempotent],
     responses=problems(404, 409, 422),
 )
 async def register_robot(
@@ -222,7 +225,7 @@ async def change_robot(
     "/integration-profiles",
     summary="Save an integration profile",
     status_code=201,
-    dependencies=[requires("profiles:manage")],
+    dependencies=[requires("profiles:manage"), Idempotent],
     responses=problems(409, 422),
 )
 async def create_profile(

@@ -29,7 +29,10 @@ def install_openapi(app: FastAPI) -> None:
 def _corrected(document: dict[str, Any]) -> dict[str, Any]:
     for operations in document["paths"].values():
         for operation in operations.values():
-            for status, answer in operation.get("responses", {}).items():
+            answers: dict[str, Any] = operation["responses"]
+            if "requestBody" in operation:
+                answers.setdefault(str(HTTPStatus.BAD_REQUEST.value), {})
+            for status, answer in answers.items():
                 if status.isdecimal() and _is_error(int(status), answer):
                     _correct(answer, int(status))
     schemas = document["components"]["schemas"]

@@ -26,6 +26,7 @@ _RETRY_AFTER_SECONDS: Final = {ErrorKind.NOT_YET_KNOWN: "1", ErrorKind.UNAVAILAB
 _DATA_EXCEPTION: Final = "22"
 """Class of SQLSTATEs: the value, not the statement or the server, is at fault."""
 STATUS: Final[Mapping[ErrorKind, HTTPStatus]] = {
+    ErrorKind.MALFORMED: HTTPStatus.BAD_REQUEST,
     ErrorKind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     ErrorKind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     ErrorKind.FORBIDDEN: HTTPStatus.FORBIDDEN,

@@ -18,7 +18,7 @@ from robosure.contexts.eventflow.schemas import (
     EventResult,
     Receipt,
 )
-from robosure.kernel.errors import Invalid, TooLarge
+from robosure.kernel.errors import Invalid, Malformed, TooLarge
 from robosure.kernel.time import Clock
 from robosure.platform.correlation import current
 from robosure.platform.http import Principal
@@ -51,7 +51,7 @@ def parse_one(body: bytes) -> list[Any]:
     """Read a body that is one event.
 
     Raises:
-        Invalid: it is no JSON.
+        Malformed: it is no JSON.
     """
     return [_parsed(body)]
 
@@ -60,7 +60,8 @@ def parse_batch(body: bytes) -> list[Any]:
     """Read a body that is a JSON array of events.
 
     Raises:
-        Invalid: it is no JSON, or no array.
+        Malformed: it is no JSON.
+        Invalid: it is no array.
     """
     document = _parsed(body)
     if not _is_list(document):
@@ -72,7 +73,7 @@ def parse_lines(body: bytes) -> list[Any]:
     """Read a body with one event per line; a line that is no JSON is refused alone.
 
     Raises:
-        Invalid: not one line is JSON.
+        Malformed: not one line is JSON.
     """
     events: list[Any] = []
     for line in filter(None, map(bytes.strip, body.split(b"\n"))):
@@ -81,7 +82,7 @@ def parse_lines(body: bytes) -> list[Any]:
         except orjson.JSONDecodeError:
             events.append(NOT_JSON)
     if all(event is NOT_JSON for event in events):
-        raise Invalid("malformed_json", reason="not one line is JSON")
+        raise Malformed("malformed_json", reason="not one line is JSON")
     return events
 
 
@@ -89,7 +90,7 @@ def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Invalid("malformed_json", reason=str(error)) from error
+        raise Malformed("malformed_json", reason=str(error)) from error
 
 
 class ReceptionService(LoggerMixin):

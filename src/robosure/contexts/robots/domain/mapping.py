@@ -31,7 +31,7 @@ from robosure.contexts.robots.domain.profile import (
     Quantity,
     TimeSteps,
 )
-from robosure.kernel.errors import Invalid, TooLarge
+from robosure.kernel.errors import Invalid, Malformed, TooLarge
 from robosure.kernel.time import utc
 
 Data = dict[str, Any]
@@ -109,6 +109,7 @@ class Mapper:
             first_row: the number of the body's first row.
 
         Raises:
+            Malformed: a JSON body is no JSON.
             Invalid: the body's shape is wrong, or nothing tells when row 0 was.
             TooLarge: it has more rows.
         """
@@ -262,7 +263,7 @@ def _position(column: Column, header: list[str]) -> int:
 def _json_objects(body: bytes) -> Iterator[Row | Refusal]:
     document = _parsed(_decoded(body, "utf-8"))
     if isinstance(document, Refusal):
-        raise Invalid("malformed_json", reason=document.shown)
+        raise Malformed("malformed_json", reason=document.shown)
     return map(_object, document if _is_list(document) else [document])
 
 
