@@ -5,17 +5,14 @@ Tests of the main job begin here, and say only what they are about.
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import httpx
-import pytest
 from sqlalchemy import text
 
 from robosure.contexts.risk.jobs import score_stale
@@ -28,16 +25,6 @@ Json = dict[str, Any]
 
 PASSWORD: Final = "correct horse battery staple"
 BATCH: Final = "application/cloudevents-batch+json"
-_SHARED: Final = Path(__file__).parents[2] / "shared" / "data"
-
-
-def ur3_file() -> Path:
-    """Return the real telemetry; skip the test where it is not there."""
-    folder = Path(os.environ.get("ROBOSURE_SHARED_DATA") or _SHARED)
-    path = folder / "ur3_cobotops.csv"
-    if not path.exists():
-        pytest.skip(f"the UR3 CobotOps telemetry is not in {folder}")
-    return path
 
 
 def answered(response: httpx.Response, status: int | None = None) -> Any:

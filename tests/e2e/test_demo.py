@@ -27,7 +27,7 @@ from pypdf import PdfReader
 
 from robosure.entrypoints.demo.sources import SimulatedFleet
 from robosure.entrypoints.stack.state import Running, State
-from tests.journey import ur3_file
+from tests.real_data import ur3_file
 
 Json = dict[str, Any]
 

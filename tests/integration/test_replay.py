@@ -11,7 +11,8 @@ import pytest
 from robosure.entrypoints.demo.simulator import simulate_fleet
 from robosure.platform.database import Database
 from robosure.platform.runtime import Runtime
-from tests.journey import Json, World, events_of, rows, ur3_file
+from tests.journey import Json, World, events_of, rows
+from tests.real_data import ur3_file
 from tests.support import ApiClient, Delivery, FixedClock
 
 _TABLES: Final = (

@@ -188,6 +188,6 @@ def register(app: Celery, settings: Settings, jobs: Iterable[Job]) -> None:
 
 def _register(app: Celery, process: _Process, job: Job) -> None:
     @app.task(name=job.name, bind=True)
-    def run(task: Task[Any, Any], *ids: str) -> None:  # pyright: ignore[reportUnusedFunction]
+    def run(task: Task[Any, Any], *ids: str) -> None:  # pyright: ignore[reportUnusedFunction]  # Celery calls it
         headers: dict[str, Any] = task.request.headers or {}
         process.run(job, ids, headers.get(_CORRELATION))

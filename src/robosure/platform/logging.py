@@ -85,9 +85,9 @@ def _mask_value(value: Any) -> Any:
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, Mapping):
-        return {str(k): _mask_field(str(k), v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return {str(k): _mask_field(str(k), v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # a mapping of anything
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_mask_value(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        return [_mask_value(item) for item in value]  # pyright: ignore[reportUnknownVariableType]  # a list of anything
     if isinstance(value, bytes):
         return _mask_text(value.decode(errors="replace"))
     return _mask_text(str(value))

@@ -44,7 +44,7 @@ EVENT_PROCESSING_SECONDS: Final = Histogram(
 )
 STREAM_LAG: Final = Gauge(
     "stream_lag",
-    "Entries not yet delivered to a consumer group.",
+    "Entries of a stream that its slowest consumer group still needs.",
     ["stream", "consumer"],
     multiprocess_mode="livemostrecent",
 )
@@ -92,5 +92,5 @@ def _registry() -> CollectorRegistry:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # its library has no types
     return registry

@@ -120,6 +120,15 @@ async def unpublished(session: WriteSession, limit: int) -> list[tuple[int, str,
     return [(row.position, row.context, _told(row)) for row in rows]
 
 
+async def backlog(session: WriteSession) -> tuple[int, datetime | None]:
+    """Return how many facts wait to be relayed, and since when the oldest does."""
+    waiting = select(func.count(), func.min(outbox.c.occurred_at)).where(
+        outbox.c.published_at.is_(None)
+    )
+    depth, oldest = (await session.execute(waiting)).one()
+    return depth, oldest
+
+
 async def mark_published(session: WriteSession, positions: list[int]) -> None:
     """Remember that the stream has them."""
     await session.execute(

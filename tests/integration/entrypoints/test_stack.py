@@ -246,9 +246,9 @@ def test_any_process_that_is_killed_comes_back(home: Home) -> None:
     before = {name: home.pid_of(name) for name in names}
     for pid in before.values():
         psutil.Process(pid).kill()
-    for name in names:
-        line = f"{name:<8} | died (signal 9, SIGKILL), restarting in 0.5 s\n"
-        eventually(lambda line=line: line in home.text)  # type: ignore[misc]
+    died = "died (signal 9, SIGKILL), restarting in 0.5 s"
+    lines = [f"{name:<8} | {died}\n" for name in names]
+    eventually(lambda: all(line in home.text for line in lines))
     eventually(lambda: answers(home.running))
     eventually(lambda: len(State(home.directory).register.children()) == len(names))
     assert not set(before.values()) & {home.pid_of(name) for name in names}

@@ -7,7 +7,7 @@ import io
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -54,9 +54,9 @@ def screen(tmp_path: Path) -> Iterator[Screen]:
     screen.output.close()
 
 
-def python(name: str, code: str, **options: object) -> ChildSpec:
+def python(name: str, code: str, **options: Any) -> ChildSpec:
     command = [sys.executable, "-c", code]
-    return ChildSpec(name=name, command=command, **options)  # type: ignore[arg-type]
+    return ChildSpec(name=name, command=command, **options)
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 15) -> None:
@@ -116,7 +116,7 @@ async def test_what_a_killed_child_had_started_ends_with_it(
 async def test_a_child_that_never_starts_ends_it_all_with_one_line(
     register: Register, screen: Screen, tmp_path: Path
 ) -> None:
-    code = "import sys; print('first'); sys.exit('no such table')"
+    code = "import sys; print('first', flush=True); sys.exit('no such table')"
     sleeper = python("redis", SLEEP, settle=0.1)
     supervisor = Supervisor(register=register, output=screen.output, failed_starts=2)
     async with supervisor:

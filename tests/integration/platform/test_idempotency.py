@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httpx
 from sqlalchemy import func, select
@@ -62,8 +63,8 @@ async def test_while_the_first_is_in_flight_the_second_is_told_so(
 ) -> None:
     # given a request that takes its time
     async with web.as_("underwriter") as client:
-        request = {"json": {"name": "held"}, "headers": KEY}
-        first = asyncio.create_task(client.post("/carts", **request))  # type: ignore[arg-type]
+        request: dict[str, Any] = {"json": {"name": "held"}, "headers": KEY}
+        first = asyncio.create_task(client.post("/carts", **request))
         await Gates.entered.wait()
         # when the same one comes again meanwhile
         second = await client.post("/carts", json={"name": "held"}, headers=KEY)

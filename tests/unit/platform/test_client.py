@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -41,9 +42,13 @@ class Outside:
 
 
 def client(outside: Handler, **settings: float) -> HttpClient:
-    values = {"outgoing_attempts": 4, "breaker_failures": 100, **settings}
+    values: dict[str, Any] = {
+        "outgoing_attempts": 4,
+        "breaker_failures": 100,
+        **settings,
+    }
     return HttpClient(
-        Settings(_env_file=None, **values),  # type: ignore[arg-type]
+        Settings(_env_file=None, **values),
         transport=httpx.MockTransport(outside),
     )
 

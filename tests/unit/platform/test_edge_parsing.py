@@ -34,7 +34,7 @@ from robosure.platform.http.problems import (
 )
 from robosure.platform.outages import infrastructure_is_away
 
-DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call]
+DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy gives it no types
 
 
 @pytest.mark.parametrize("kind", ErrorKind)

@@ -34,7 +34,7 @@ from robosure.contexts.claims.schemas.responses import (
 from robosure.kernel.errors import NotFound, NotYetKnown
 from robosure.kernel.money import Money
 from robosure.platform.database import ReadSession
-from robosure.platform.http import MoneyModel, Page, PageRequest, paginate
+from robosure.platform.http import MoneyModel, Page, PageRequest, matching, paginate
 
 _claims: Final = tables.claims.c
 _evidence: Final = tables.evidence.c
@@ -67,11 +67,6 @@ class ClaimQueries:
         adjuster_id: UUID | None,
     ) -> Page[ClaimSummary]:
         """List claims, newest first."""
-        filters: list[tuple[ColumnElement[Any], object]] = [
-            (_claims.status, status),
-            (_claims.policy_number, policy_number),
-            (_claims.adjuster_id, adjuster_id),
-        ]
         statement = select(
             _claims.id,
             _claims.number,
@@ -89,7 +84,11 @@ class ClaimQueries:
             _claims.reported_at,
         ).where(
             self._visible(),
-            *(column == value for column, value in filters if value is not None),
+            *matching(
+                (_claims.status, status),
+                (_claims.policy_number, policy_number),
+                (_claims.adjuster_id, adjuster_id),
+            ),
         )
         return await paginate(
             self._session, statement, by=_claims.id, cursor=cursor, model=ClaimSummary

@@ -272,6 +272,9 @@ class ClaimService(LoggerMixin):
         )
         if claim.insurer_id != principal.organisation_id:
             raise Forbidden("insurer_only", claim=claim.number)
+        if principal.kind != "user":
+            # One person with two keys would pass for two people.
+            raise Forbidden("person_required", claim=claim.number)
         if expected is not None and claim.version != expected:
             raise Stale("stale_version", expected=expected, actual=claim.version)
         return claim

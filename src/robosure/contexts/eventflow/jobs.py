@@ -13,11 +13,14 @@ from uuid import UUID
 from robosure.contexts.eventflow.service.evidence import EvidenceService
 from robosure.platform.jobs import Job
 from robosure.platform.runtime import Runtime
+from robosure.platform.streams.ingest import waiting_since
 
 
 async def _extract(runtime: Runtime, *ids: str) -> None:
     service = EvidenceService(runtime.database, runtime.files, runtime.clock)
-    await service.extract_due(among=[UUID(i) for i in ids])
+    # Telemetry that was accepted before the request, and waits, is evidence too.
+    waiting = await waiting_since(runtime.redis)
+    await service.extract_due(among=[UUID(i) for i in ids], due_before=waiting)
 
 
 extract_due: Final = Job(

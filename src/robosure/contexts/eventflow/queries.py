@@ -130,32 +130,30 @@ class EventQueries:
         )
 
     @property
-    def _own_robots(self) -> Select[Any]:
-        organisation_id = self._principal.organisation_id
-        own = select(robots.c.robot_id).where(
-            or_(
-                robots.c.operator_id == organisation_id,
-                robots.c.manufacturer_id == organisation_id,
-            )
-        )
-        if self._principal.robot_id is None:
-            return own
-        return own.where(robots.c.robot_id == self._principal.robot_id)
+    def _robots(self) -> Select[Any] | None:
+        """The robots whose events are seen; None for all."""
+        bound, own = self._principal.robot_id, self._principal.organisation_id
+        if self._principal.organisation_kind == "insurer":
+            if bound is None:
+                return None
+            return select(robots.c.robot_id).where(robots.c.robot_id == bound)
+        related = or_(robots.c.operator_id == own, robots.c.manufacturer_id == own)
+        seen = select(robots.c.robot_id).where(related)
+        return seen if bound is None else seen.where(robots.c.robot_id == bound)
 
     def _sees(
         self, subject: ColumnElement[Any], *, as_text: bool = False
     ) -> ColumnElement[bool]:
-        if self._principal.organisation_kind == "insurer":
+        if self._robots is None:
             return true()
-        own = self._own_robots.subquery()
-        known = cast(own.c.robot_id, Text) if as_text else own.c.robot_id
+        seen = self._robots.subquery()
+        known = cast(seen.c.robot_id, Text) if as_text else seen.c.robot_id
         return subject.in_(select(known))
 
     def _sees_subject(self, subject: UUID) -> ColumnElement[bool]:
-        if self._principal.organisation_kind == "insurer":
+        if self._robots is None:
             return true()
-        own = self._own_robots.where(robots.c.robot_id == subject)
-        return own.exists()
+        return self._robots.where(robots.c.robot_id == subject).exists()
 
 
 def event_types() -> EventTypesOut:

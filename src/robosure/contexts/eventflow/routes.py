@@ -42,7 +42,6 @@ from robosure.platform.http import (
     requires,
     signed_in,
 )
-from robosure.platform.streams.ingest import identify
 
 router = ApiRouter(tags=["events"])
 
@@ -106,7 +105,6 @@ async def _incoming(request: Request) -> list[Any]:
 )
 async def send_events(
     *,
-    request: Request,
     principal: Annotated[Principal, requires("events:write")],
     incoming: Annotated[list[Any], Depends(_incoming)],
     service: Annotated[ReceptionService, Depends(_reception)],
@@ -124,8 +122,9 @@ async def send_events(
     Accepted events are safe and will be processed, each `(source, id)` once. One
     refused event does not keep the others out.
     """
-    batch_id = identify(principal.subject, idempotency_key, await request.body())
-    return await service.receive(incoming, principal=principal, batch_id=batch_id)
+    return await service.receive(
+        incoming, principal=principal, idempotency_key=idempotency_key
+    )
 
 
 @router.get("/events", summary="List events", responses=problems(422))

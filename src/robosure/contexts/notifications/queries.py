@@ -14,7 +14,7 @@ from robosure.contexts.notifications.schemas import (
 )
 from robosure.contexts.notifications.tables import deliveries, message_reads
 from robosure.platform.database import ReadSession
-from robosure.platform.http import Page, PageRequest, Principal, paginate
+from robosure.platform.http import Page, PageRequest, Principal, matching, paginate
 
 
 class NotificationQueries:
@@ -36,15 +36,14 @@ class NotificationQueries:
         """List deliveries of the principal's organisation, newest first."""
         c = deliveries.c
         own = self._principal.organisation_id
-        filters = [
-            (c.reference, reference),
-            (c.holder_id, holder_id),
-            (c.channel, channel),
-            (c.status, status),
-        ]
         statement = select(deliveries).where(
             or_(c.insurer_id == own, c.holder_id == own),
-            *(column == value for column, value in filters if value is not None),
+            *matching(
+                (c.reference, reference),
+                (c.holder_id, holder_id),
+                (c.channel, channel),
+                (c.status, status),
+            ),
         )
         return await paginate(
             self._session, statement, by=c.id, cursor=cursor, model=DeliveryResponse

@@ -15,6 +15,7 @@ from robosure.contexts.payments.domain import Operation
 from robosure.contexts.payments.repository import SandboxProcessor
 from robosure.contexts.payments.service import Cashier, PaymentService
 from robosure.platform.jobs import Job
+from robosure.platform.logging import get_logger
 from robosure.platform.runtime import Runtime
 
 _EVERY: Final = timedelta(seconds=15)
@@ -30,6 +31,8 @@ async def _pay(runtime: Runtime, *ids: str) -> None:
 
 def _cashier(runtime: Runtime) -> Cashier:
     secret = runtime.settings.processor_secret.get_secret_value()
+    if runtime.settings.environment == "production":
+        get_logger().warning("payments.jobs.sandbox_processor_in_production")
 
     async def notify(body: bytes, signature: str) -> None:
         """Do what the notification route does, without the network in between."""

@@ -27,7 +27,7 @@ from robosure.contexts.payments.tables import (
 )
 from robosure.kernel.errors import NotFound
 from robosure.platform.database import ReadSession
-from robosure.platform.http import Page, PageRequest, paginate
+from robosure.platform.http import Page, PageRequest, matching, paginate
 
 
 class PaymentQueries:
@@ -49,8 +49,8 @@ class PaymentQueries:
         c = instalments.c
         statement = _instalments().where(
             self._visible(instalments),
-            *_equal((c.policy_id, policy_id), (c.policy_number, policy_number)),
-            *_equal((c.status, status)),
+            *matching((c.policy_id, policy_id), (c.policy_number, policy_number)),
+            *matching((c.status, status)),
         )
         return await paginate(
             self._session, statement, by=c.id, cursor=cursor, model=InstalmentResponse
@@ -92,8 +92,8 @@ class PaymentQueries:
             c.failure_reason,
         ).where(
             self._visible(payouts),
-            *_equal((c.claim_id, claim_id), (c.claim_number, claim_number)),
-            *_equal((c.status, status)),
+            *matching((c.claim_id, claim_id), (c.claim_number, claim_number)),
+            *matching((c.status, status)),
         )
         return await paginate(
             self._session, statement, by=c.id, cursor=cursor, model=PayoutResponse
@@ -119,7 +119,7 @@ class PaymentQueries:
             _entries(),
         ).where(
             c.insurer_id == self._organisation_id,
-            *_equal(
+            *matching(
                 (c.policy_id, policy_id),
                 (c.claim_id, claim_id),
                 (c.reference, reference),
@@ -216,8 +216,3 @@ def _entries() -> Label[Any]:
         .scalar_subquery()
         .label("entries")
     )
-
-
-def _equal(*filters: tuple[ColumnElement[Any], object]) -> list[ColumnElement[bool]]:
-    """Turn the filters that were given into conditions."""
-    return [column == value for column, value in filters if value is not None]

@@ -39,7 +39,7 @@ from robosure.contexts.policies.schemas import (
 from robosure.contexts.policies.tables import policies, quotes, transactions
 from robosure.kernel.errors import NotFound
 from robosure.platform.database import ReadSession, WriteSession
-from robosure.platform.http import Page, PageRequest, paginate
+from robosure.platform.http import Page, PageRequest, matching, paginate
 
 
 async def quote(
@@ -103,7 +103,7 @@ async def list_quotes(
         type_coerce(c.rating, JSONB)["total"].label("total"),
     ).where(
         _visible(quotes, organisation_id),
-        *_equal((c.holder_id, holder_id), (_quote_status(now), status)),
+        *matching((c.holder_id, holder_id), (_quote_status(now), status)),
     )
     return await paginate(
         session, statement, by=c.id, cursor=cursor, model=QuoteSummary
@@ -158,7 +158,7 @@ async def list_policies(
     c = policies.c
     statement = select(*_summary(now)).where(
         _visible(policies, organisation_id),
-        *_equal(
+        *matching(
             (c.number, number),
             (c.holder_id, holder_id),
             (_policy_status(now), status),
@@ -280,8 +280,3 @@ def _visible(table: Table, organisation_id: UUID) -> ColumnElement[bool]:
     return or_(
         table.c.insurer_id == organisation_id, table.c.holder_id == organisation_id
     )
-
-
-def _equal(*filters: tuple[ColumnElement[Any], object]) -> list[ColumnElement[bool]]:
-    """Turn the filters that were given into conditions."""
-    return [column == value for column, value in filters if value is not None]

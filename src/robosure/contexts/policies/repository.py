@@ -179,6 +179,8 @@ class SqlRobots:
             statement.on_conflict_do_update(
                 index_elements=["insurer_id", "robot_id"],
                 set_={name: statement.excluded[name] for name in changed},
+                # Binding an older quote does not bring an older score back.
+                where=robot_ratings.c.score_id <= statement.excluded.score_id,
             )
         )
 

@@ -1,13 +1,23 @@
-"""What risk tells the others: how risky a robot is found to be."""
+"""What risk tells the others: how risky a robot is found to be, and on what scale."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from robosure.kernel.events import DomainEvent
+
+BANDS: Final = ("low", "moderate", "elevated", "high", "severe")
+"""What scores are called, the safest first."""
+BAND_EDGES: Final = (Decimal(20), Decimal(40), Decimal(60), Decimal(80))
+"""Scores at which the next band begins."""
+LOWEST_MULTIPLIER: Final = Decimal("0.70")
+"""What the safest score, 0, does to the price."""
+HIGHEST_MULTIPLIER: Final = Decimal("1.80")
+"""What the riskiest score, 100, does to the price."""
 
 
 @dataclass(frozen=True)

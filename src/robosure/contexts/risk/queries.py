@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, and_, func, select
 
 from robosure.contexts.risk.domain import (
     CURRENT_MODEL,
@@ -17,8 +17,9 @@ from robosure.contexts.risk.domain import (
     replay,
     window_start,
 )
-from robosure.contexts.risk.domain.model import BAND_EDGES, BANDS, MULTIPLIER_KNOTS
+from robosure.contexts.risk.domain.model import MULTIPLIER_KNOTS
 from robosure.contexts.risk.domain.window import EPOCH
+from robosure.contexts.risk.events import BAND_EDGES, BANDS
 from robosure.contexts.risk.schemas import (
     BandOut,
     CredibilityOut,
@@ -133,14 +134,16 @@ class RiskQueries:
         return row
 
     def _visible(self) -> ColumnElement[bool]:
-        own = self._principal.organisation_id
+        own, bound = self._principal.organisation_id, self._principal.robot_id
+        seen: ColumnElement[bool]
         match self._principal.organisation_kind:
             case "insurer":
-                return robots.c.operator_id.is_not(None)
+                seen = robots.c.operator_id.is_not(None)
             case "manufacturer":
-                return robots.c.manufacturer_id == own
+                seen = robots.c.manufacturer_id == own
             case _:
-                return robots.c.operator_id == own
+                seen = robots.c.operator_id == own
+        return seen if bound is None else and_(seen, robots.c.id == bound)
 
 
 def _span(since: datetime | None, before: datetime | None) -> tuple[datetime, datetime]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 
 from robosure.contexts.robots.domain.fleet import OrganisationKind, Viewer
 from robosure.contexts.robots.schemas.fleet import (
@@ -137,7 +137,7 @@ class RobotQueries:
 
     def _sees(self) -> ColumnElement[bool]:
         """Say in SQL what :meth:`Viewer.sees` says of one."""
-        if self.viewer.sees_all:
-            return true()
-        own = self.viewer.organisation_id
-        return or_(robots.c.operator_id == own, robots.c.manufacturer_id == own)
+        own, bound = self.viewer.organisation_id, self.viewer.robot_id
+        related = or_(robots.c.operator_id == own, robots.c.manufacturer_id == own)
+        seen = true() if self.viewer.sees_all else related
+        return seen if bound is None else and_(seen, robots.c.id == bound)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+from robosure.entrypoints.demo.amounts import shown
+from robosure.entrypoints.demo.cast import Cast
+from robosure.entrypoints.demo.claim import file_claim, settle_claim
 from robosure.entrypoints.demo.client import Api, Caller, until
-from robosure.entrypoints.demo.sources import Source, day_of
+from robosure.entrypoints.demo.sources import Batch, Source, day_of
 
 PRODUCT: Final = "robot-comprehensive"
 _REPEAT_EVERY: Final = 20
 _COVERAGES: Final = ("physical-damage", "third-party-liability")
-_LOSS_MINOR: Final = 1_250_000
-_LOOK_BACK: Final = timedelta(days=6)
-"""How far back the worst moment is looked for."""
 _NOTICES: Final = (
     "policy_bound",
     "payment_taken",
@@ -45,18 +43,6 @@ class Watcher(Protocol):
 
 
 @dataclass
-class Cast:
-    """Who takes part, each signed in as themselves."""
-
-    admin: Caller
-    underwriter: Caller
-    adjuster: Caller
-    holder: Caller
-    manufacturer_id: str
-    operator_id: str
-
-
-@dataclass
 class Journey:
     """One run; ``report`` grows as the steps are taken."""
 
@@ -66,7 +52,6 @@ class Journey:
     email: str
     password: str
     report: dict[str, Any] = field(default_factory=dict[str, Any])
-    _tag: str = field(default_factory=lambda: secrets.token_hex(3))
 
     async def run(self) -> dict[str, Any]:
         """Take every step, and return the report.
@@ -89,92 +74,25 @@ class Journey:
 
     async def _gather(self) -> Cast:
         self.watcher.begin("Registering a manufacturer, an operator and people")
-        admin = await self.api.sign_in(self.email, self.password)
-        insurer_id: str = (await admin.get("/auth/me"))["organisation_id"]
-        manufacturer_id = await self._organisation(admin, "manufacturer", "Cobot Works")
-        operator_id = await self._organisation(admin, "operator", "Assembly Lines")
-        cast = Cast(
-            admin=admin,
-            underwriter=await self._person(admin, "underwriter", insurer_id),
-            adjuster=await self._person(admin, "adjuster", insurer_id),
-            holder=await self._person(admin, "policyholder", operator_id),
-            manufacturer_id=manufacturer_id,
-            operator_id=operator_id,
-        )
+        cast = await Cast.gather(self.api, self.email, self.password)
         self.watcher.finish("3 organisations, 4 people")
         return cast
 
-    async def _organisation(self, admin: Caller, kind: str, name: str) -> str:
-        document = {
-            "kind": kind,
-            "name": f"{name} {self._tag}",
-            "email": f"{kind}-{self._tag}@example.com",
-            "country": "DE",
-        }
-        return str((await admin.post("/organisations", document))["id"])
-
-    async def _person(self, admin: Caller, role: str, organisation_id: str) -> Caller:
-        email, password = f"{role}-{self._tag}@example.com", secrets.token_urlsafe(18)
-        document = {
-            "organisation_id": organisation_id,
-            "email": email,
-            "name": f"Demo {role}",
-            "password": password,
-            "roles": [role],
-            "skills": ["cobot"] if role == "adjuster" else [],
-        }
-        # Not repeatable by key, as a password is in it; the address is ours alone.
-        await admin.post("/users", document, or_already="email_taken")
-        return await self.api.sign_in(email, password)
-
     async def _register(self, cast: Cast) -> list[UUID]:
         self.watcher.begin("Registering the model and its robots")
-        model = await cast.admin.post(
-            "/robot-models",
-            {
-                "manufacturer_id": cast.manufacturer_id,
-                "name": "CW3",
-                "robot_class": "cobot",
-                "joint_current_limits": ["5", "5", "4", "3", "3", "2"],
-                "joint_temperature_limit": "50",
-                "specifications": {"reach_mm": 500, "payload_kg": 3},
-            },
-        )
-        robots = [
-            await cast.admin.post(
-                "/robots",
-                {
-                    "serial_number": f"CW3-{self._tag}-{number:03d}",
-                    "model_id": model["id"],
-                    "operator_id": cast.operator_id,
-                    "insured_value": {"minor": 2_800_000, "currency": "EUR"},
-                    "commissioned_on": "2021-06-01",
-                    "operating_environment": "factory",
-                    "firmware": "3.15.8",
-                    "specifications": {},
-                },
-            )
-            for number in range(1, self.source.robots + 1)
-        ]
-        serials = ", ".join(robot["serial_number"] for robot in robots)
-        self.watcher.finish(serials)
-        return [UUID(robot["id"]) for robot in robots]
+        robots = await cast.register(self.source.robots)
+        self.watcher.finish(", ".join(robots.values()))
+        return list(robots)
 
     async def _replay(self, cast: Cast, robots: list[UUID]) -> None:
         """Send every batch, and every twentieth twice."""
         self.watcher.begin("Replaying telemetry", total=self.source.rows)
-        devices = [await self._device(cast, robot) for robot in robots]
+        devices = [await cast.device(robot) for robot in robots]
         accepted = sent_twice = 0
         for number, (index, batch) in enumerate(self.source.batches(robots), start=1):
             twice = number % _REPEAT_EVERY == 0
             for _ in range(2 if twice else 1):
-                answer = await devices[index].send(
-                    batch.path,
-                    batch.content,
-                    content_type=batch.content_type,
-                    **batch.parameters,
-                )
-                accepted += answer["accepted"]
+                accepted += await self._send(devices[index], batch)
             sent_twice += batch.rows if twice else 0
             self.watcher.advance(batch.rows)
         counts = await self._processed(cast, robots, accepted)
@@ -189,17 +107,23 @@ class Journey:
             f"{counts['failed']:,} failed"
         )
 
-    async def _device(self, cast: Cast, robot_id: UUID) -> Caller:
-        key = await cast.admin.post(
-            "/api-keys",
-            {
-                "organisation_id": cast.operator_id,
-                "name": f"demo device {self._tag}",
-                "scopes": ["telemetry:write", "events:write"],
-                "robot_id": str(robot_id),
-            },
+    async def _send(self, device: Caller, batch: Batch) -> int:
+        """Send a batch, and return how many of its samples were accepted."""
+
+        async def send() -> dict[str, Any]:
+            answer: dict[str, Any] = await device.send(
+                batch.path,
+                batch.content,
+                content_type=batch.content_type,
+                **batch.parameters,
+            )
+            return answer
+
+        # Eventflow hears of a robot a moment after it is registered.
+        answer = await until(
+            "the robot to be known", send, lambda answer: answer["accepted"] > 0
         )
-        return self.api.with_key(key["key"])
+        return int(answer["accepted"])
 
     async def _processed(
         self, cast: Cast, robots: list[UUID], accepted: int
@@ -290,9 +214,9 @@ class Journey:
         )
         self.report["quote"] = quote
         self.watcher.finish(
-            f"{_shown(quote['premium'])} with telemetry, "
-            f"{_shown(quote['premium_without_telemetry'])} without; "
-            f"total {_shown(quote['total'])}"
+            f"{shown(quote['premium'])} with telemetry, "
+            f"{shown(quote['premium_without_telemetry'])} without; "
+            f"total {shown(quote['total'])}"
         )
         return quote
 
@@ -323,84 +247,17 @@ class Journey:
             lambda found: bool(found) and found[0]["status"] == "paid",
         )
         self.report["policy"]["first_instalment"] = paid[0]
-        self.watcher.finish(f"{_shown(paid[0]['amount'])} of {len(paid)} instalments")
+        self.watcher.finish(f"{shown(paid[0]['amount'])} of {len(paid)} instalments")
 
     async def _claim(self, cast: Cast, policy: dict[str, Any], robot_id: UUID) -> None:
         self.watcher.begin("Filing a claim at the worst cluster of protective stops")
-        claim_id = await self._report_loss(cast, policy, robot_id)
-        path = f"/claims/{claim_id}"
-
-        async def claim() -> dict[str, Any]:
-            answer: dict[str, Any] = await cast.admin.get(path)
-            return answer
-
-        ready = await until(
-            "the evidence and an adjuster",
-            claim,
-            lambda seen: (
-                seen["evidence_status"] == "attached" and seen["adjuster"] is not None
-            ),
-        )
-        evidence = sum(each["samples"] for each in ready["evidence"])
-        self.watcher.finish(f"{ready['number']}, evidence of {evidence:,} samples")
+        claim = await file_claim(cast, policy, robot_id)
+        evidence = sum(each["samples"] for each in claim["evidence"])
+        self.watcher.finish(f"{claim['number']}, evidence of {evidence:,} samples")
         self.watcher.begin("Assessing, settling and paying the claim")
-        # Adjusters are chosen by skill and load; in a demo run it may be an earlier
-        # run's, whose password is gone. The administrator hands it to ours.
-        me = await cast.adjuster.get("/auth/me")
-        if str(ready["adjuster"]["id"]) != me["subject"]:
-            await cast.admin.post(f"{path}/assign", {"adjuster_id": me["subject"]})
-        await cast.adjuster.post(
-            f"{path}/assessment",
-            {
-                "coverage_code": "physical-damage",
-                "basis": "replacement_cost",
-                "loss_value": {"minor": _LOSS_MINOR, "currency": "EUR"},
-                "notes": "Wrist joint and gripper damaged after repeated stops.",
-            },
-        )
-        await cast.admin.post(f"{path}/approve", {})
-        paid = await until("the payout", claim, lambda seen: seen["status"] == "paid")
-        self.report["claim"] = {
-            **paid,
-            "evidence_samples": evidence,
-            "timeline": (await cast.admin.get(f"{path}/timeline"))["items"],
-        }
-        self.watcher.finish(f"{_shown(paid['settlement']['amount'])} paid")
-
-    async def _report_loss(
-        self, cast: Cast, policy: dict[str, Any], robot_id: UUID
-    ) -> str:
-        document = {
-            "policy_number": policy["number"],
-            "robot_id": str(robot_id),
-            "incident_at": (await self._worst_moment(cast, robot_id)).isoformat(),
-            "incident_type": "protective_stop",
-            "description": "The arm stopped again and again and dropped its part.",
-            "estimated_loss": {"minor": _LOSS_MINOR, "currency": "EUR"},
-            "contact": {"name": "Demo policyholder"},
-        }
-        # Claims hears of a policy a moment after it is bound.
-        claim = await cast.holder.post(
-            "/claims", document, until_not="policy_not_found"
-        )
-        return str(claim["id"])
-
-    async def _worst_moment(self, cast: Cast, robot_id: UUID) -> datetime:
-        """Return the middle of the ten minutes with the most protective stops."""
-        exposure = (await cast.admin.get(f"/robots/{robot_id}/risk"))["exposure"]
-        last = datetime.fromisoformat(exposure["last_sample_at"])
-        span = {
-            "from": max(
-                datetime.fromisoformat(exposure["first_sample_at"]), last - _LOOK_BACK
-            ).isoformat(),
-            "to": (last + timedelta(seconds=1)).isoformat(),
-        }
-        windows: Iterable[dict[str, Any]] = (
-            await cast.admin.get(f"/robots/{robot_id}/risk/windows", **span)
-        )["items"]
-        worst = max(windows, key=lambda each: int(each["protective_stop"]["samples"]))
-        starts = datetime.fromisoformat(worst["starts_at"]).astimezone(UTC)
-        return starts + timedelta(minutes=5)
+        paid = await settle_claim(cast, claim)
+        self.report["claim"] = {**paid, "evidence_samples": evidence}
+        self.watcher.finish(f"{shown(paid['settlement']['amount'])} paid")
 
     async def _settle_books(self, cast: Cast, policy: dict[str, Any]) -> None:
         self.watcher.begin("Reading the ledger and the notices")
@@ -449,7 +306,3 @@ def _rated_with(scores: dict[str, str]) -> Callable[[dict[str, Any]], bool]:
         )
 
     return rated
-
-
-def _shown(money: dict[str, Any]) -> str:
-    return f"{money['minor'] / 100:,.2f} {money['currency']}"

@@ -20,6 +20,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from robosure.entrypoints.demo.amounts import shown
+
 
 class Silence:
     """Watches and says nothing: for ``--json``."""
@@ -105,20 +107,16 @@ def summary(report: dict[str, Any]) -> Group:
         price.add_row(factor["name"], str(factor["value"]), str(factor["relativity"]))
     price.add_section()
     price.add_row(
-        "Premium without telemetry", "", _shown(quote["premium_without_telemetry"])
+        "Premium without telemetry", "", shown(quote["premium_without_telemetry"])
     )
-    price.add_row("Premium", "", _shown(quote["premium"]))
-    price.add_row("Total with tax", "", _shown(quote["total"]))
+    price.add_row("Premium", "", shown(quote["premium"]))
+    price.add_row("Total with tax", "", shown(quote["total"]))
     settled = Table("Step", "After", title=f"How {claim['number']} was settled")
     for step in claim["settlement"]["steps"]:
-        settled.add_row(str(step["explanation"]), _shown(step["after"]))
+        settled.add_row(str(step["explanation"]), shown(step["after"]))
     line = (
         f"Policy {report['policy']['number']}, claim {claim['number']} "
         f"{claim['status']}, ledger sums to {report['ledger']['sum_minor']}, "
         f"{report['deliveries']} notices, in {report['seconds']} s"
     )
     return Group(price, settled, Panel(Text(line, style="bold")))
-
-
-def _shown(money: dict[str, Any]) -> str:
-    return f"{money['minor'] / 100:,.2f} {money['currency']}"

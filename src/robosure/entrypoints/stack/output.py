@@ -89,7 +89,7 @@ class Output:
 
 
 class _LogFile(RotatingFileHandler):
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - named by logging
         """Say nothing: a traceback for each line would hide the lines."""
 
 

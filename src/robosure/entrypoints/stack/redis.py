@@ -85,7 +85,7 @@ class RedisServer:
             socket_connect_timeout=_CONNECT_SECONDS,
         )
         try:
-            return await client.ping()  # pyright: ignore[reportUnknownMemberType]
+            return await client.ping()
         except AuthenticationError as error:
             raise StackError(
                 f"another Redis than ours answers on port {self.port}"

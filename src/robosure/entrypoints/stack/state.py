@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from robosure.entrypoints.stack.errors import StackError
 from robosure.entrypoints.stack.ports import choose_port
 from robosure.entrypoints.stack.processes import Register, end_children
+from robosure.platform.settings import environment
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -62,7 +63,7 @@ class State:
 
     def __init__(self, directory: Path | None = None) -> None:
         """Name the directory; nothing is touched yet."""
-        home = os.environ.get("ROBOSURE_HOME") or ".robosure"
+        home = environment().get("ROBOSURE_HOME") or ".robosure"
         chosen = directory if directory is not None else Path(home).expanduser()
         self.directory = chosen.absolute()
         self.register = Register(self.directory / "processes.json")

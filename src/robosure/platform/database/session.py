@@ -71,6 +71,9 @@ class Database:
         )  # fmt: skip
         _read_plain_uuids(self.engine)
         _time_queries(self.engine, slow_query_ms)
+        self._reading = self.engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
 
     @classmethod
     def from_settings(
@@ -86,14 +89,12 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
-        """Open a read-only transaction on one snapshot."""
-        async with ReadSession(self.engine, expire_on_commit=False) as session:
-            await session.connection(
-                execution_options={
-                    "postgresql_readonly": True,
-                    "isolation_level": "REPEATABLE READ",
-                }
-            )
+        """Open a read-only transaction on one snapshot.
+
+        Its connection is taken with the first statement, so that a request which is
+        refused before that takes none, and one that waits for another holds none.
+        """
+        async with ReadSession(self._reading, expire_on_commit=False) as session:
             yield session
 
     @asynccontextmanager
@@ -195,7 +196,7 @@ def _read_plain_uuids(engine: AsyncEngine) -> None:
     """Return ``uuid.UUID`` itself; JSON writers refuse asyncpg's subclass of it."""
 
     @event.listens_for(engine.sync_engine, "connect")
-    def _install(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+    def _install(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]  # an event calls it
         connection.run_async(_plain_uuid_codec)
 
 
@@ -219,11 +220,11 @@ def _uuid_of(value: bytes) -> UUID:
 
 def _time_queries(engine: AsyncEngine, slow_query_ms: int) -> None:
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def _start(connection: Any, *_: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+    def _start(connection: Any, *_: Any) -> None:  # pyright: ignore[reportUnusedFunction]  # an event calls it
         connection.info["query_started"] = time.perf_counter()
 
     @event.listens_for(engine.sync_engine, "after_cursor_execute")
-    def _stop(  # pyright: ignore[reportUnusedFunction]
+    def _stop(  # pyright: ignore[reportUnusedFunction]  # an event calls it
         connection: Any, _cursor: Any, statement: str, *_: Any
     ) -> None:
         elapsed = time.perf_counter() - connection.info.pop("query_started")

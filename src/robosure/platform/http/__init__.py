@@ -15,7 +15,7 @@ from robosure.platform.http.edge import (
 )
 from robosure.platform.http.idempotency import ApiRouter, Idempotent
 from robosure.platform.http.models import InputModel, MoneyModel, OutputModel
-from robosure.platform.http.pages import Cursor, Page, PageRequest, paginate
+from robosure.platform.http.pages import Cursor, Page, PageRequest, matching, paginate
 from robosure.platform.http.preconditions import IfMatch, set_etag
 from robosure.platform.http.problems import problems
 from robosure.platform.security import Principal
@@ -42,6 +42,7 @@ __all__ = [
     "SettingsDep",
     "TokensDep",
     "WriteDb",
+    "matching",
     "paginate",
     "problems",
     "public",

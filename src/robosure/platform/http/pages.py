@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query
@@ -54,15 +54,6 @@ def _page_request(
 Cursor = Annotated[PageRequest, Depends(_page_request)]
 
 
-class HasId(Protocol):
-    """A row that a list is ordered by."""
-
-    @property
-    def id(self) -> UUID:
-        """UUIDv7, so that its order is that of time."""
-        ...
-
-
 async def paginate(
     session: ReadSession,
     statement: Select[*tuple[Any, ...]],
@@ -88,6 +79,17 @@ async def paginate(
     items = [model.model_validate(row, from_attributes=True) for row in shown]
     more = len(rows) > cursor.limit
     return Page(items=items, next_cursor=_encode(shown, by) if more else None)
+
+
+def matching(
+    *filters: tuple[ColumnElement[Any], object],
+) -> list[ColumnElement[bool]]:
+    """Turn the filters of a listing that were given into its conditions.
+
+    Args:
+        filters: columns and what they are to equal; None leaves one out.
+    """
+    return [column == value for column, value in filters if value is not None]
 
 
 def _encode(rows: Sequence[Any], by: ColumnElement[UUID]) -> str:

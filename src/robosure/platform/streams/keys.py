@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -44,7 +45,31 @@ async def trim_acknowledged(redis: Redis, stream: str) -> None:
         await redis.xtrim(stream, minid=minid, approximate=False)
 
 
+async def oldest_waiting(redis: Redis, stream: str, group: str) -> datetime | None:
+    """Return when the oldest entry was added that the group has not acknowledged.
+
+    None if nothing waits.
+    """
+    if not await redis.exists(stream):
+        return None
+    groups: list[dict[str, Any]] = await redis.xinfo_groups(stream)
+    delivered = [g["last-delivered-id"] for g in groups if _text(g["name"]) == group]
+    start = f"({_text(delivered[0])}" if delivered else "-"
+    entries: Any = await redis.xrange(stream, min=start, count=1)
+    pending: dict[str, Any] = {"pending": 0}
+    if delivered:
+        pending = await redis.xpending(stream, group)
+    waiting = [entry[0] for entry in entries]
+    if pending["pending"]:
+        waiting.append(pending["min"])
+    added = [_parse(entry_id)[0] / 1000 for entry_id in waiting]
+    return datetime.fromtimestamp(min(added), UTC) if added else None
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def _parse(entry_id: str | bytes) -> tuple[int, int]:
-    text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
-    milliseconds, _, sequence = text.partition("-")
+    milliseconds, _, sequence = _text(entry_id).partition("-")
     return int(milliseconds), int(sequence or 0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
@@ -14,17 +16,18 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from robosure.platform.database.session import Database
+from robosure.platform.database.session import Database, WriteSession
 from robosure.platform.events import Told
 from robosure.platform.logging import LoggerMixin
-from robosure.platform.metrics import OUTBOX_DEPTH
-from robosure.platform.outbox import CHANNEL, mark_published, unpublished
+from robosure.platform.metrics import OUTBOX_DEPTH, OUTBOX_OLDEST_SECONDS
+from robosure.platform.outbox import CHANNEL, backlog, mark_published, unpublished
 from robosure.platform.streams.keys import events_of
 
 TOLD: Final = TypeAdapter(Told)
 FIELD: Final = b"event"
 _BATCH: Final = 500
 _POLL_SECONDS: Final = 1.0
+_MEASURE_SECONDS: Final = 5.0
 
 
 class Relay(LoggerMixin):
@@ -39,12 +42,13 @@ class Relay(LoggerMixin):
         self._redis = redis
         self._listen_url = listen_url
         self._woken = asyncio.Event()
+        self._measure_at = 0.0
 
     async def relay(self) -> int:
         """Relay what waits, at most one batch; return how many facts."""
         async with self._database.write() as session:
+            await self._measure(session)
             waiting = await unpublished(session, _BATCH)
-            OUTBOX_DEPTH.set(len(waiting))
             if not waiting:
                 return 0
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -53,6 +57,16 @@ class Relay(LoggerMixin):
                 await pipe.execute()
             await mark_published(session, [position for position, *_ in waiting])
             return len(waiting)
+
+    async def _measure(self, session: WriteSession) -> None:
+        """Publish the backlog, every few seconds."""
+        if time.monotonic() < self._measure_at:
+            return
+        self._measure_at = time.monotonic() + _MEASURE_SECONDS
+        depth, oldest = await backlog(session)
+        age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
+        OUTBOX_DEPTH.set(depth)
+        OUTBOX_OLDEST_SECONDS.set(max(0.0, age))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until stopped: woken by NOTIFY, and polling in case none comes."""

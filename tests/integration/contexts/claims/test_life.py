@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from sqlalchemy import select
 
 from robosure.contexts.payments.events import PayoutCompleted
 from robosure.kernel.ids import uuid7
+from robosure.platform.http.access import authenticate
 from robosure.platform.streams.inbox import dead_letters
 from tests.integration.contexts.claims.conftest import Scene
 from tests.support import code_of
@@ -103,6 +105,22 @@ async def test_a_settlement_of_nothing_closes_without_payment(scene: Scene) -> N
     assert claim["status"] == "closed_without_payment"
     assert minor(claim["settlement"]["amount"]) == 0
     assert minor(claim["reserve"]["incurred"]) == 0
+
+
+async def test_a_key_cannot_decide_for_it_is_not_a_second_person(scene: Scene) -> None:
+    # given an assessed claim, and a key that holds the permission to approve
+    claim_id = await scene.assessed()
+    person = scene.api.principal("admin", organisation=scene.insurer_id)
+    key = replace(person, kind="api_key")
+    scene.api.app.dependency_overrides[authenticate] = lambda: key
+    # when the key approves
+    try:
+        answer = await scene.api.anonymous().post(f"/claims/{claim_id}/approve")
+    finally:
+        scene.api.app.dependency_overrides.clear()
+    # then it is refused, and nothing is decided
+    assert (answer.status_code, code_of(answer)) == (403, "person_required")
+    assert (await scene.claim(claim_id))["status"] == "assessed"
 
 
 async def test_the_assessor_cannot_approve(scene: Scene) -> None:

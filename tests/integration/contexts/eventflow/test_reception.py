@@ -13,6 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from robosure.contexts.eventflow.service.processing import EventProcessor
+from robosure.contexts.eventflow.tables import events
 from robosure.contexts.robots.events import RobotRegistered
 from robosure.kernel.ids import uuid7
 from robosure.kernel.money import Money
@@ -26,6 +27,7 @@ from tests.integration.contexts.eventflow.conftest import (
     Recorder,
     a_batch,
     cloud_event,
+    rows,
     stream_event,
 )
 from tests.support import ApiClient, Delivery, code_of
@@ -44,10 +46,12 @@ async def send(
     )
 
 
-async def a_robot_of(database: Database, operator: UUID, maker: UUID) -> None:
+async def a_robot_of(
+    database: Database, operator: UUID, maker: UUID, *, robot: UUID = ROBOT
+) -> None:
     async with database.write() as session:
         registered = RobotRegistered(
-            robot_id=ROBOT,
+            robot_id=robot,
             serial_number="1",
             model_id=uuid7(),
             manufacturer_id=maker,
@@ -202,6 +206,69 @@ async def test_a_request_repeated_with_its_key_counts_no_repeats(
     await deliver()
     counts = await admin.get("/event-counts", params={"subject": str(ROBOT)})
     assert (counts.json()["stored"], counts.json()["repeated"]) == (1, 1)
+
+
+async def test_what_was_refused_and_is_accepted_when_sent_again_is_not_lost(
+    api: ApiClient, database: Database, deliver: Delivery
+) -> None:
+    # given a request of which one event is of a robot not heard of yet
+    operator, late = uuid7(), uuid7()
+    operators = api.as_("operator_admin", organisation=operator, kind="operator")
+    await a_robot_of(database, operator, uuid7())
+    await deliver()
+    batch, key = [cloud_event(0), cloud_event(1, subject=str(late))], "one-intent"
+    first = await send(operators, batch, **{"Idempotency-Key": key})
+    assert verdicts(first) == [("accepted", None), ("refused", "robot_not_known")]
+    # when it is sent again, with its key, once that robot is known
+    await a_robot_of(database, operator, uuid7(), robot=late)
+    await deliver()
+    again = await send(operators, batch, **{"Idempotency-Key": key})
+    await deliver()
+    # then both are accepted, and both are there
+    assert verdicts(again) == [("accepted", None), ("accepted", None)]
+    for robot in (ROBOT, late):
+        counts = await operators.get("/event-counts", params={"subject": str(robot)})
+        assert counts.json()["stored"] == 1
+
+
+async def test_a_key_bound_to_another_operators_robot_speaks_for_nobody(
+    api: ApiClient, database: Database, deliver: Delivery
+) -> None:
+    # given a robot, and a stranger's API key that claims to be bound to it
+    await a_robot_of(database, uuid7(), uuid7())
+    await deliver()
+    strangers_key = await an_api_key(api, robot_id=str(ROBOT))
+    # when it sends an event of it
+    sent = await send(strangers_key, [cloud_event(0)])
+    await deliver()
+    # then nothing comes in
+    assert verdicts(sent) == [("refused", "robot_not_known")]
+    assert await rows(database, events) == []
+
+
+async def test_more_readers_with_keys_than_connections_all_get_their_answer(
+    api: ApiClient,
+) -> None:
+    reader = await an_api_key(api, scopes=["events:read"])
+    answers = await asyncio.gather(*(reader.get("/events") for _ in range(40)))
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def an_api_key(api: ApiClient, **given: Any) -> httpx.AsyncClient:
+    """A key of a new operator's."""
+    admin = api.as_("admin")
+    operator = {"kind": "operator", "name": "Stranger", "country": "DE"}
+    organisation = await admin.post(
+        "/organisations", json={**operator, "email": "stranger@example.com"}
+    )
+    asked = {"name": "a key", "scopes": ["events:write"]} | given
+    key = await admin.post(
+        "/api-keys", json={**asked, "organisation_id": organisation.json()["id"]}
+    )
+    assert key.status_code == 201, key.text
+    client = api.anonymous()
+    client.headers["X-API-Key"] = key.json()["key"]
+    return client
 
 
 async def test_an_operator_tells_and_sees_only_of_its_own_robots(

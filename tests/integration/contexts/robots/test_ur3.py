@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
-from pathlib import Path
 
 import httpx
 import pytest
 
 from robosure.contexts.robots.service import seed
 from robosure.platform.runtime import Runtime
+from tests.real_data import ur3_file
 from tests.support import ApiClient, Delivery
 
 ROWS = 7_409
@@ -20,11 +19,7 @@ AT_ONCE = 250
 @pytest.fixture(scope="module")
 def lines() -> list[bytes]:
     """The file's lines, the header first."""
-    default = Path(__file__).parents[4] / ".." / "shared" / "data"
-    path = Path(os.environ.get("ROBOSURE_SHARED_DATA", default)) / "ur3_cobotops.csv"
-    if not path.exists():
-        pytest.skip(f"real telemetry is not here: {path}")
-    return path.read_bytes().splitlines(keepends=True)
+    return ur3_file().read_bytes().splitlines(keepends=True)
 
 
 async def send(client: httpx.AsyncClient, robot: str, rows: list[bytes]) -> None:

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robosure.contexts.policies.domain.telemetry import (
-    BANDS,
     Score,
     TelemetryRating,
     band_of,
     rate_telemetry,
 )
+from robosure.contexts.risk.events import BANDS
 from robosure.kernel.ids import uuid7
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from robosure.contexts.eventflow.events import Telemetry
 from robosure.contexts.risk.domain import Limits, Sample
+from tests.real_data import ur3_file
 
 EIGHT = datetime(2026, 1, 5, 8, tzinfo=UTC)
 UR3 = Limits(
@@ -56,11 +53,7 @@ def telemetry(**differing: Any) -> Telemetry:
 
 def real_telemetry() -> list[tuple[datetime, Telemetry]]:
     """Read a day of a real UR3, or skip the test where it is not at hand."""
-    beside = Path(__file__).parents[5] / "shared" / "data"
-    file = Path(os.environ.get("ROBOSURE_SHARED_DATA", beside)) / "ur3_cobotops.csv"
-    if not file.exists():
-        pytest.skip(f"the UR3 CobotOps data set is not at {file}")
-    with file.open(encoding="utf-8", newline="") as lines:
+    with ur3_file().open(encoding="utf-8", newline="") as lines:
         return [_canonical(row) for row in csv.DictReader(lines, delimiter=";")]
 
 

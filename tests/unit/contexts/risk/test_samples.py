@@ -69,7 +69,7 @@ def test_time_is_kept_in_utc_and_refused_without_a_zone() -> None:
 
     assert Sample.of(telemetry(), at=in_berlin, key=_KEY).at.tzinfo is EIGHT.tzinfo
     with pytest.raises(Invalid, match="naive datetime"):
-        Sample.of(telemetry(), at=datetime(2026, 1, 5, 8), key=_KEY)  # noqa: DTZ001
+        Sample.of(telemetry(), at=datetime(2026, 1, 5, 8), key=_KEY)  # noqa: DTZ001 - the point
 
 
 @pytest.mark.parametrize("year", [1, 1969, 9999])

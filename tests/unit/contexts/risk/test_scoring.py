@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,7 @@ from tests.unit.contexts.risk.factories import EIGHT, UR3, at
 _HOUR = 3_600_000_000
 
 
-def _inputs(**differing: object) -> ScoreInputs:
+def _inputs(**differing: Any) -> ScoreInputs:
     """One operating hour of an arm, without anything wrong."""
     exposure = Exposure(
         samples=3600,
@@ -43,7 +44,7 @@ def _inputs(**differing: object) -> ScoreInputs:
         joint_currents=(Distribution({10: 3600}, highest=1000),),
         joint_temperatures=(Distribution({35: 3600}, highest=35_000),),
     )
-    return ScoreInputs(replace(exposure, **differing), UR3)  # type: ignore[arg-type]
+    return ScoreInputs(replace(exposure, **differing), UR3)
 
 
 def _points(inputs: ScoreInputs) -> dict[str, Decimal]:

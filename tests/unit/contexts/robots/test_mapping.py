@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +28,7 @@ from robosure.contexts.robots.domain.profile import (
 )
 from robosure.contexts.robots.schemas.profiles import ProfileIn, shipped_profiles
 from robosure.kernel.errors import DomainError, Invalid, TooLarge
+from tests.real_data import ur3_file
 
 HEADER = "Time;I0;I1;cycle ;stop\n"
 ROW = "2022-10-26T08:17:21Z;1,5;-2E-3;7;True\n"
@@ -305,14 +304,6 @@ def test_a_profile_is_compiled_once() -> None:
 
 
 # --- the profile that ships -----------------------------------------------------------
-
-
-def ur3_file() -> Path:
-    default = Path(__file__).parents[4] / ".." / "shared" / "data"
-    path = Path(os.environ.get("ROBOSURE_SHARED_DATA", default)) / "ur3_cobotops.csv"
-    if not path.exists():
-        pytest.skip(f"real telemetry is not here: {path}")
-    return path
 
 
 def test_the_shipped_profile_reads_the_ur3_file_as_it_is() -> None:

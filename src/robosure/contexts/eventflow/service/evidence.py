@@ -8,6 +8,7 @@ from uuid import UUID
 
 from robosure.contexts.claims.events import EvidenceRequested
 from robosure.contexts.eventflow.domain import Evidence, Extraction
+from robosure.contexts.eventflow.ports import Extractions, StoredEvents
 from robosure.contexts.eventflow.repository import SqlExtractions, SqlStoredEvents
 from robosure.kernel.time import Clock
 from robosure.platform.database import Database, WriteSession
@@ -27,7 +28,8 @@ async def take_request(
         window_end=event.window_end,
         at=at,
     )
-    await SqlExtractions(session).add(extraction)
+    extractions: Extractions = SqlExtractions(session)
+    await extractions.add(extraction)
     return extraction
 
 
@@ -39,25 +41,31 @@ class EvidenceService(LoggerMixin):
         self._files = files
         self._clock = clock
 
-    async def extract_due(self, *, among: Collection[UUID] = ()) -> int:
+    async def extract_due(
+        self, *, among: Collection[UUID] = (), due_before: datetime | None = None
+    ) -> int:
         """Freeze all that is due, each in a transaction; return how many.
 
         Args:
             among: only these requests; any if empty.
+            due_before: only what was due by then; None for now.
         """
+        now = self._clock.now()
+        due = now if due_before is None else min(now, due_before)
         done = 0
-        while await self._extract_next(among):
+        while await self._extract_next(among, due=due):
             done += 1
         return done
 
-    async def _extract_next(self, among: Collection[UUID]) -> bool:
+    async def _extract_next(self, among: Collection[UUID], *, due: datetime) -> bool:
         now = self._clock.now()
         async with self._database.write() as session:
-            extractions = SqlExtractions(session)
-            extraction = await extractions.next_due(at=now, among=among)
+            extractions: Extractions = SqlExtractions(session)
+            stored_events: StoredEvents = SqlStoredEvents(session)
+            extraction = await extractions.next_due(at=due, among=among)
             if extraction is None:
                 return False
-            events = await SqlStoredEvents(session).telemetry(
+            events = await stored_events.telemetry(
                 extraction.robot_id,
                 start=extraction.window_start,
                 end=extraction.window_end,

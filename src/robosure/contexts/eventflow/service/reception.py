@@ -25,7 +25,7 @@ from robosure.platform.http import Principal
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import counter
 from robosure.platform.streams import Batch, StreamEvent
-from robosure.platform.streams.ingest import append
+from robosure.platform.streams.ingest import append, identify
 
 EVENTS_AT_ONCE: Final = 1_000
 _SHOWN_ERRORS: Final = 3
@@ -102,7 +102,11 @@ class ReceptionService(LoggerMixin):
         self._clock = clock
 
     async def receive(
-        self, incoming: Sequence[Any], *, principal: Principal, batch_id: UUID
+        self,
+        incoming: Sequence[Any],
+        *,
+        principal: Principal,
+        idempotency_key: str | None = None,
     ) -> Receipt:
         """Take in what is valid and the principal's to tell.
 
@@ -110,7 +114,8 @@ class ReceptionService(LoggerMixin):
             incoming: events as they came, parsed, or a :class:`Refusal` for one that
                 could not be.
             principal: who sends them.
-            batch_id: of what is accepted, together.
+            idempotency_key: makes what is accepted the same batch when it is sent
+                again; what was refused then and is accepted now makes it another.
 
         Raises:
             TooLarge: more than :data:`EVENTS_AT_ONCE`.
@@ -138,6 +143,8 @@ class ReceptionService(LoggerMixin):
                     )
                 )
             results.append(_result(index, raw, refusal))
+        told = [f"{event.source}\n{event.id}".encode() for event in accepted]
+        batch_id = identify(principal.subject, idempotency_key, *told)
         if accepted:
             correlation_id = current().correlation_id
             batch = Batch(batch_id, accepted, correlation_id, now, principal.subject)
@@ -148,13 +155,15 @@ class ReceptionService(LoggerMixin):
         self, principal: Principal, checked: Iterable[CloudEvent | Refusal]
     ) -> Voice:
         """Find out for which robots the principal may speak."""
-        if principal.robot_id is not None:
-            return Voice(frozenset({principal.robot_id}), "bound_to_another_robot")
+        bound = principal.robot_id
         if principal.organisation_kind == "insurer":
-            return Voice(None, "")
+            robots = None if bound is None else frozenset({bound})
+            return Voice(robots, "bound_to_another_robot")
         subjects = {e.subject for e in checked if not isinstance(e, Refusal)}
-        own = await self._robots.of(principal.organisation_id, among=subjects)
-        return Voice(own, "robot_not_known")
+        among = subjects if bound is None else {bound}
+        own = await self._robots.of(principal.organisation_id, among=among)
+        is_bound = bound is not None and bound in own
+        return Voice(own, "bound_to_another_robot" if is_bound else "robot_not_known")
 
     def _receipt(self, batch_id: UUID, results: list[EventResult]) -> Receipt:
         refused = [result.code for result in results if result.code is not None]

@@ -8,13 +8,15 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-BANDS: Final = ("low", "moderate", "elevated", "high", "severe")
-EDGES: Final = (Decimal(20), Decimal(40), Decimal(60), Decimal(80))
-"""Scores at which the next band begins."""
+from robosure.contexts.risk.events import (
+    BAND_EDGES,
+    BANDS,
+    HIGHEST_MULTIPLIER,
+    LOWEST_MULTIPLIER,
+)
+
 HYSTERESIS: Final = Decimal(2)
 """Points by which a score must pass an edge to leave the band it was rated in."""
-LOWEST: Final = Decimal("0.70")
-HIGHEST: Final = Decimal("1.80")
 LARGEST_MOVE: Final = Decimal("0.10")
 """How far one re-rating may move the multiplier."""
 
@@ -45,7 +47,7 @@ class TelemetryRating:
 
 def rate_telemetry(score: Score, previous: TelemetryRating | None) -> TelemetryRating:
     """Rate a score, in view of the insurer's previous rating of that robot."""
-    multiplier = _between(LOWEST, score.multiplier, HIGHEST)
+    multiplier = _between(LOWEST_MULTIPLIER, score.multiplier, HIGHEST_MULTIPLIER)
     if previous:
         multiplier = _between(
             previous.multiplier - LARGEST_MOVE,
@@ -63,9 +65,9 @@ def band_of(score: Decimal, previous: str | None = None) -> str:
     below it by two points to fall. From ``low``, 21.9 is ``low`` and 22 ``moderate``.
     """
     if previous is None:
-        return BANDS[bisect_right(EDGES, score)]
-    lowest = bisect_right(EDGES, score - HYSTERESIS)
-    highest = bisect_left(EDGES, score + HYSTERESIS)
+        return BANDS[bisect_right(BAND_EDGES, score)]
+    lowest = bisect_right(BAND_EDGES, score - HYSTERESIS)
+    highest = bisect_left(BAND_EDGES, score + HYSTERESIS)
     return BANDS[max(lowest, min(BANDS.index(previous), highest))]
 
 

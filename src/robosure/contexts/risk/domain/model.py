@@ -18,16 +18,19 @@ from typing import Final
 
 from robosure.contexts.risk.domain.exposure import Exposure, Flag
 from robosure.contexts.risk.domain.readings import CURRENT, TEMPERATURE
+from robosure.contexts.risk.events import (
+    BAND_EDGES,
+    BANDS,
+    HIGHEST_MULTIPLIER,
+    LOWEST_MULTIPLIER,
+)
 from robosure.kernel.errors import NotFound
 from robosure.kernel.money import round_half_up
 
-BANDS: Final = ("low", "moderate", "elevated", "high", "severe")
-BAND_EDGES: Final = (Decimal(20), Decimal(40), Decimal(60), Decimal(80))
-"""Scores at which the next band begins."""
 MULTIPLIER_KNOTS: Final = (
-    (Decimal(0), Decimal("0.70")),
+    (Decimal(0), LOWEST_MULTIPLIER),
     (Decimal(30), Decimal("1.00")),
-    (Decimal(100), Decimal("1.80")),
+    (Decimal(100), HIGHEST_MULTIPLIER),
 )
 """Scores and their multipliers; in between, a straight line."""
 _MICROSECONDS_PER_HOUR: Final = 3_600_000_000
@@ -243,7 +246,9 @@ def _share_in_stop(inputs: ScoreInputs) -> Fraction | None:
 
 def _share_over_current(inputs: ScoreInputs) -> Fraction | None:
     # A joint for which the maker gives no limit is left out.
-    limited = zip(inputs.exposure.joint_currents, inputs.limits.joint_currents)  # noqa: B905
+    limited = zip(
+        inputs.exposure.joint_currents, inputs.limits.joint_currents, strict=False
+    )
     above = readings = 0
     for joint, limit in limited:
         above += joint.above(CURRENT.bin_of(limit))

@@ -247,7 +247,7 @@ class Viewer:
     def sees(self, robot: Robot) -> bool:
         """Whether the robot exists, for the one who asks."""
         related = self.organisation_id in {robot.operator_id, robot.manufacturer_id}
-        return self.sees_all or related
+        return self.robot_id in {None, robot.id} and (self.sees_all or related)
 
     def require_sight(self, robot: Robot) -> None:
         """Raise NotFound for a robot of other organisations."""

@@ -18,6 +18,11 @@ from robosure.kernel.aggregate import Aggregate
 from robosure.kernel.errors import FieldError, Invalid
 from robosure.kernel.time import zone
 
+_SHORTEST_STEP: Final = 0.001
+_LONGEST_STEP: Final = 86_400_000
+"""Milliseconds between samples: below a microsecond, time stands still; a day is no
+telemetry."""
+
 Column = str | int
 """A CSV column by exact header name or by position from 0; in JSON a dotted path."""
 
@@ -315,8 +320,7 @@ def _tells_the_day(pattern: str) -> bool:
 
 
 def _step_faults(steps: TimeSteps) -> Iterator[Fault]:
-    # A day between samples is no telemetry; below a microsecond, time stands still.
-    if not 0.001 <= steps.step_milliseconds <= 86_400_000:  # noqa: PLR2004
+    if not _SHORTEST_STEP <= steps.step_milliseconds <= _LONGEST_STEP:
         yield "timestamp.step_milliseconds", "out_of_range", "a microsecond to a day"
     if steps.base is not None and steps.base.tzinfo is None:
         yield "timestamp.base", "naive_datetime", "needs its offset from UTC"

@@ -11,7 +11,7 @@ from robosure.platform.streams.ingest.batches import (
     append,
     identify,
 )
-from robosure.platform.streams.ingest.worker import IngestWorker
+from robosure.platform.streams.ingest.worker import IngestWorker, waiting_since
 
 __all__ = [
     "Batch",
@@ -20,4 +20,5 @@ __all__ = [
     "StreamEvent",
     "append",
     "identify",
+    "waiting_since",
 ]

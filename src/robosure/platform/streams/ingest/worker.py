@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -35,7 +36,12 @@ from robosure.platform.outages import infrastructure_is_away
 from robosure.platform.streams.consumers import Entry, backoff, entries_of
 from robosure.platform.streams.inbox import inbox
 from robosure.platform.streams.ingest.batches import FIELD, Batch, StreamEvent, read
-from robosure.platform.streams.keys import INGEST, ensure_group, trim_acknowledged
+from robosure.platform.streams.keys import (
+    INGEST,
+    ensure_group,
+    oldest_waiting,
+    trim_acknowledged,
+)
 
 GROUP: Final = "eventflow"
 INBOX: Final = f"{GROUP}:ingest"
@@ -58,6 +64,11 @@ class _Fault:
 
 Process = Callable[[WriteSession, Sequence[Batch]], Awaitable[None]]
 RecordFailure = Callable[[WriteSession, StreamEvent, Batch, Exception], Awaitable[None]]
+
+
+async def waiting_since(redis: Redis) -> datetime | None:
+    """Return when the oldest batch was accepted that has not taken effect yet."""
+    return await oldest_waiting(redis, INGEST, GROUP)
 
 
 class IngestWorker(LoggerMixin):

@@ -1,0 +1,53 @@
+"""Request and response models of policies."""
+
+from robosure.contexts.policies.schemas.requests import (
+    MOST_ROBOTS,
+    BindIn,
+    Code,
+    CoverageChoiceIn,
+    Day,
+    QuoteIn,
+    TermIn,
+)
+from robosure.contexts.policies.schemas.responses import (
+    CoverOut,
+    InstalmentsOut,
+    InsuredRobotOut,
+    PolicyOut,
+    PolicySummary,
+    ProductRef,
+    QuoteOut,
+    QuoteSummary,
+    RatedCoverOut,
+    RatedRobotOut,
+    RatingFactorOut,
+    SegmentOut,
+    TaxOut,
+    TermOut,
+    TransactionOut,
+)
+
+__all__ = [
+    "MOST_ROBOTS",
+    "BindIn",
+    "Code",
+    "CoverOut",
+    "CoverageChoiceIn",
+    "Day",
+    "InstalmentsOut",
+    "InsuredRobotOut",
+    "PolicyOut",
+    "PolicySummary",
+    "ProductRef",
+    "QuoteIn",
+    "QuoteOut",
+    "QuoteSummary",
+    "RatedCoverOut",
+    "RatedRobotOut",
+    "RatingFactorOut",
+    "SegmentOut",
+    "TaxOut",
+    "TermIn",
+    "TermOut",
+    "TransactionOut",
+]
