@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from robosure.kernel.ids import uuid7
 from robosure.kernel.money import Money
 from robosure.platform.database import Database
 from robosure.platform.events import publish
+from robosure.platform.http.access import authenticate
 from robosure.platform.streams import BatchHandler
 from robosure.platform.streams.ingest import IngestWorker, append
 from robosure.platform.streams.keys import INGEST
@@ -252,6 +254,26 @@ async def test_more_readers_with_keys_than_connections_all_get_their_answer(
     reader = await an_api_key(api, scopes=["events:read"])
     answers = await asyncio.gather(*(reader.get("/events") for _ in range(40)))
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_key_bound_to_one_robot_reads_of_no_other_even_an_insurers(
+    api: ApiClient, database: Database, deliver: Delivery
+) -> None:
+    # given events of two robots, and an insurer's key bound to the first
+    other = uuid7()
+    await a_robot_of(database, uuid7(), uuid7())
+    batch = [cloud_event(0), cloud_event(1, subject=str(other))]
+    await send(api.as_("admin"), batch)
+    await deliver()
+    key = replace(api.principal("admin"), kind="api_key", robot_id=ROBOT)
+    api.app.dependency_overrides[authenticate] = lambda: key
+    # when it lists events
+    try:
+        answer = await api.anonymous().get("/events")
+    finally:
+        api.app.dependency_overrides.clear()
+    # then it sees those of its robot
+    assert [event["subject"] for event in answer.json()["items"]] == [str(ROBOT)]
 
 
 async def an_api_key(api: ApiClient, **given: Any) -> httpx.AsyncClient:

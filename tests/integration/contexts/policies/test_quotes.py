@@ -142,6 +142,23 @@ def relativity_of(quote: dict[str, Any]) -> str:
     return str(relativity)
 
 
+async def test_binding_an_older_quote_brings_no_older_score_back(
+    market: Market,
+) -> None:
+    # given a quote at 1.20, and a later one at 1.30
+    await market.score("45.0", "1.20")
+    older = await market.quote()
+    await market.score("52.0", "1.30", at=LATER)
+    newer = await market.quote()
+    # when the newer is bound first, and then the older, which is still valid
+    assert (await market.bind(newer["id"])).status_code == 201
+    assert (await market.bind(older["id"])).status_code == 201
+    # then the next step goes out from 1.30
+    await market.score("75.0", "1.60", at=LATER + timedelta(minutes=5))
+    [robot] = (await market.quote())["robots"]
+    assert Decimal(robot["factors"][-1]["relativity"]) == Decimal("1.40")
+
+
 async def test_a_quote_that_was_not_bound_rates_nothing_for_the_next(
     market: Market,
 ) -> None:
