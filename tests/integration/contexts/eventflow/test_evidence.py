@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from robosure.contexts.claims.events import EvidenceRequested
 from robosure.contexts.eventflow.jobs import extract_due
+from robosure.contexts.eventflow.service.evidence import take_request
 from robosure.contexts.eventflow.tables import extractions
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import Database
@@ -81,6 +82,24 @@ async def test_a_window_of_the_past_is_frozen_at_once(
     # and the sweep does it no second time
     await deliver(extract_due)
     assert len(await told(database)) == 1
+
+
+async def test_telemetry_accepted_before_the_request_is_waited_for(
+    runtime: Runtime, database: Database, deliver: Delivery, clock: FixedClock
+) -> None:
+    # given telemetry that is accepted and not processed yet, and then a request for it
+    await append(runtime.redis, a_batch([stream_event(10)]))
+    clock.set(datetime.now(AT.tzinfo) + timedelta(seconds=1))
+    asked = EvidenceRequested(uuid7(), uuid7(), ROBOT, AT, AT + timedelta(minutes=1))
+    async with database.write() as session:
+        await take_request(session, asked, at=clock.now())
+    # when the sweep comes by, it freezes nothing
+    await extract_due.run(runtime)
+    assert await told(database) == []
+    # then, once the telemetry is stored, it is in the evidence
+    await deliver(extract_due)
+    (fact,) = await told(database)
+    assert fact["samples"] == 1
 
 
 async def test_a_window_that_is_not_over_waits_until_it_has_settled(
