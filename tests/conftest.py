@@ -6,12 +6,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 
 _UNIT = Path(__file__).parent / "unit"
 _servers = pytest.StashKey[ExitStack]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
+    _log_plainly()
     config = session.config
     if (
         hasattr(config, "workerinput")
@@ -30,6 +32,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     stack = session.config.stash.get(_servers, None)
     if stack is not None:
         stack.close()
+
+
+def _log_plainly() -> None:
+    """Log what the product logs, but leave tracebacks as Python writes them.
+
+    What structlog makes of them by itself, with every variable, takes seconds each.
+    """
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ]
+    )
 
 
 def _unit_only(config: pytest.Config) -> bool:

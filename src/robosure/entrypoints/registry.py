@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 from sqlalchemy import MetaData
 
+from robosure.kernel.events import DomainEvent
 from robosure.platform.context import Context
 from robosure.platform.database import metadata
+from robosure.platform.events import type_of
+from robosure.platform.messages import Message, fact, facts_in
+from robosure.platform.settings import Settings
+from robosure.platform.streams.projections import StoredEvents
 
 NAMES: Final = (
     "identity",
@@ -44,6 +52,45 @@ def _context(name: str) -> Context:
     return context
 
 
+def stored_events(contexts: Sequence[Context]) -> StoredEvents:
+    """Return the log of events from outside, which one of the contexts provides."""
+    (log,) = (c.stored_events for c in contexts if c.stored_events is not None)
+    return log
+
+
+def messages(settings: Settings) -> tuple[Message, ...]:
+    """Describe all that travels: what is taken in from outside, then every fact."""
+    contexts = load()
+    listeners: defaultdict[str, set[str]] = defaultdict(set)
+    for context in contexts:
+        for consumer in context.consumers:
+            listeners[type_of(consumer.event)].add(consumer.group)
+        for handler in context.batch_handlers:
+            listeners[handler.event_type].add(context.name)
+    processing = {each.name for each in contexts if each.processor is not None}
+    taken_in = [
+        replace(message, consumers=sorted(listeners[message.name] | processing))
+        for context in contexts
+        for message in context.takes_in
+    ]
+    told = [
+        fact(
+            kind,
+            consumers=listeners[type_of(kind)],
+            retention_days=settings.facts_retention_days,
+        )
+        for kind in _facts()
+    ]
+    return (*taken_in, *told)
+
+
+def _facts() -> Iterator[type[DomainEvent]]:
+    for name in NAMES:
+        module = f"robosure.contexts.{name}.events"
+        if find_spec(module) is not None:
+            yield from facts_in(import_module(module))
+
+
 def load_metadata() -> MetaData:
     """Import every module that declares tables, and return them all."""
     for module in _PLATFORM_TABLES:
@@ -59,4 +106,6 @@ _PLATFORM_TABLES: Final = (
     "http.idempotency",
     "outbox",
     "streams.inbox",
+    "streams.letters",
+    "streams.projections.replays",
 )

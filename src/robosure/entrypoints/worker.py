@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
 
-from redis.exceptions import RedisError
-
-from robosure.entrypoints.registry import load
+from robosure.entrypoints.registry import load, stored_events
 from robosure.platform.context import Context
 from robosure.platform.events import context_of
 from robosure.platform.jobs import celery_app, celery_sender, install_sender
 from robosure.platform.logging import LoggerMixin, get_logger
-from robosure.platform.runtime import Runtime, open_runtime
+from robosure.platform.runtime import Runtime, open_runtime, settle
 from robosure.platform.settings import Settings
-from robosure.platform.streams import Relay, Subscription, subscriptions
-from robosure.platform.streams.ingest import IngestWorker
-from robosure.platform.streams.keys import ensure_group, events_of
+from robosure.platform.streams import Postman, Reader, Relay, subscriptions
+from robosure.platform.streams.bus import events_of
+from robosure.platform.streams.projections import Replayer
 from robosure.platform.tracing import configure_tracing
 
 Running = Callable[[asyncio.Event], Awaitable[None]]
+
+_INGEST_ATTEMPTS: Final = 3
+_UPKEEP_SECONDS: Final = 5.0
+_LAST_SECONDS: Final = 30.0
 
 
 class Streams(LoggerMixin):
@@ -29,48 +34,72 @@ class Streams(LoggerMixin):
 
     def __init__(self, runtime: Runtime, contexts: Sequence[Context]) -> None:
         settings = runtime.settings
-        name = socket.gethostname()
-        self._redis = runtime.redis
+        self._bus = runtime.bus
         self.relay = Relay(
-            runtime.database, runtime.redis, listen_url=settings.sync_database_url
+            runtime.database, runtime.bus, listen_url=settings.sync_database_url
         )
-        self.subscriptions: list[Subscription] = subscriptions(
-            [consumer for context in contexts for consumer in context.consumers],
-            database=runtime.database,
-            redis=runtime.redis,
-            name=name,
-            attempts=settings.event_attempts,
-        )
-        self.ingest: IngestWorker | None = None
-        handlers = [h for context in load() for h in context.batch_handlers]
-        for processor in (c.processor(handlers) for c in contexts if c.processor):
-            self.ingest = IngestWorker(
+        self.readers = [
+            Reader(
+                runtime.bus,
                 runtime.database,
-                runtime.redis,
-                process=processor.process,
-                record_failure=processor.record_failure,
-                name=name,
+                effects,
+                attempts=settings.event_attempts,
+                clock=runtime.clock,
             )
+            for effects in subscriptions(
+                [consumer for context in contexts for consumer in context.consumers]
+            )
+        ]
+        handlers = [h for context in load() for h in context.batch_handlers]
+        self.readers += [
+            Reader(
+                runtime.bus,
+                runtime.database,
+                context.processor(handlers),
+                attempts=_INGEST_ATTEMPTS,
+                partitions=settings.event_partitions,
+                clock=runtime.clock,
+            )
+            for context in contexts
+            if context.processor
+        ]
+        self.postman = Postman(
+            runtime.database,
+            [reader.effects for reader in self.readers],
+            clock=runtime.clock,
+        )
+        self.replayer = Replayer(
+            runtime.database,
+            [each for context in contexts for each in context.projections],
+            stored=stored_events(load()),
+            inbox_kept=timedelta(days=settings.inbox_retention_days),
+            clock=runtime.clock,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until stopped; what is at hand is finished first."""
         while not stop.is_set():
             try:
-                await self._ensure_groups()
+                await self._declare()
+                await self._warn()
                 break
-            except (RedisError, OSError) as error:
+            except OSError as error:
                 reason = str(error)[:300]
                 self.logger.warning("platform.worker.start_postponed", reason=reason)
                 await asyncio.sleep(1)
-        running: list[Running] = [self.relay.run, *(s.run for s in self.subscriptions)]
-        if self.ingest is not None:
-            running.append(self.ingest.run)
+        running: list[Running] = [
+            self.relay.run,
+            self.postman.run,
+            self.replayer.run,
+            self._keep_up,
+            *(reader.run for reader in self.readers),
+        ]
         async with asyncio.TaskGroup() as tasks:
             for run in running:
                 tasks.create_task(_fulfil(run, stop))
 
-    async def _ensure_groups(self) -> None:
-        """Create every context's groups, also of those that work elsewhere.
+    async def _declare(self) -> None:
+        """Declare every context's groups, also of those that work elsewhere.
 
         A stream is trimmed to what its groups still need; a group that came later
         would miss what was trimmed before.
@@ -78,7 +107,26 @@ class Streams(LoggerMixin):
         for context in load():
             for consumer in context.consumers:
                 stream = events_of(context_of(consumer.event))
-                await ensure_group(self._redis, stream, consumer.group)
+                await self._bus.declare(stream, consumer.group)
+        for reader in self.readers:
+            await reader.declare()
+
+    async def _warn(self) -> None:
+        """Say in the log how accepted events could be lost."""
+        for weakness in await self._bus.weaknesses():
+            self.logger.warning("platform.worker.events_not_durable", reason=weakness)
+
+    async def _keep_up(self, stop: asyncio.Event) -> None:
+        """On a timer: drop what nobody needs any more, and measure what waits."""
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _UPKEEP_SECONDS)
+            try:
+                for reader in self.readers:
+                    await reader.keep_up()
+            except OSError as error:
+                reason = str(error)[:300]
+                self.logger.warning("platform.worker.upkeep_postponed", reason=reason)
 
     async def drain(self) -> int:
         """Relay and handle until nothing is left; return how much was handled."""
@@ -88,16 +136,30 @@ class Streams(LoggerMixin):
         return handled
 
     async def _round(self) -> int:
-        moved = await self.ingest.drain() if self.ingest else 0
+        moved = 0
         while relayed := await self.relay.relay():
             moved += relayed
-        for subscription in self.subscriptions:
-            moved += await subscription.drain()
-        return moved
+        for reader in self.readers:
+            moved += await reader.drain()
+        moved += await self.postman.deliver()
+        return moved + await self.replayer.drain()
 
 
 async def _fulfil(run: Running, stop: asyncio.Event) -> None:
-    await run(stop)
+    try:
+        await run(stop)
+    except BaseException:
+        # Without one of its parts the worker is to end, and be started again.
+        stop.set()
+        raise
+
+
+async def _leave(stop: asyncio.Event) -> None:
+    """End the process when it was told to stop and something in it does not."""
+    await stop.wait()
+    await asyncio.sleep(_LAST_SECONDS)
+    get_logger().critical("platform.worker.stop_abandoned")
+    os._exit(os.EX_SOFTWARE)
 
 
 async def work(settings: Settings, names: Sequence[str] = ()) -> None:
@@ -111,7 +173,10 @@ async def work(settings: Settings, names: Sequence[str] = ()) -> None:
     async with open_runtime(settings) as runtime:
         streams = Streams(runtime, load(names))
         get_logger().info(
-            "platform.worker.start_completed", groups=len(streams.subscriptions)
+            "platform.worker.start_completed", groups=len(streams.readers)
         )
+        settle()
+        leaving = asyncio.create_task(_leave(stop))
         await streams.run(stop)
+        leaving.cancel()
     get_logger().info("platform.worker.stop_completed")

@@ -22,7 +22,17 @@ E = TypeVar("E", bound=DomainEvent)
 
 @dataclass(frozen=True)
 class Envelope:
-    """What is known about an event besides what it says."""
+    """What is known about an event besides what it says.
+
+    Attributes:
+        event_id: unique; the same however often the event is delivered.
+        type: the event's public name, such as ``policies.PolicyBound``.
+        version: of the shape of what it says.
+        occurred_at: when it became true, in UTC.
+        correlation_id: of the request that it goes back to, if any.
+        causation_id: the event that it followed from, if any.
+        actor: the user or API key that caused it, if any.
+    """
 
     event_id: UUID
     type: str

@@ -11,18 +11,30 @@ from robosure.platform.http.idempotency import idempotency_keys
 from robosure.platform.jobs import Job
 from robosure.platform.outbox import forget_published
 from robosure.platform.runtime import Runtime
-from robosure.platform.streams.inbox import inbox
+from robosure.platform.streams.inbox import inbox, redeliveries
+from robosure.platform.streams.projections.replays import drop_expired
 
 _IDEMPOTENCY_KEPT: Final = timedelta(hours=24)
+_REDELIVERIES_KEPT: Final = timedelta(days=1)
 
 
 async def forget(runtime: Runtime, *_ids: str) -> None:
-    """Delete relayed facts, inbox rows and idempotency keys past their time."""
-    kept = timedelta(days=runtime.settings.outbox_retention_days)
+    """Delete what is past its time: inbox rows, keys, tables of replays, and so on."""
+    settings = runtime.settings
+    kept = timedelta(days=settings.inbox_retention_days)
     async with runtime.database.write() as session:
-        await forget_published(session, keep=kept)
+        await drop_expired(session, at=runtime.clock.now())
+    async with runtime.database.write() as session:
+        if settings.facts_retention_days is not None:
+            keep = timedelta(days=settings.facts_retention_days)
+            await forget_published(session, keep=keep)
         await session.execute(
             delete(inbox).where(inbox.c.processed_at < func.now() - kept)
+        )
+        await session.execute(
+            delete(redeliveries).where(
+                redeliveries.c.last_at < func.now() - _REDELIVERIES_KEPT
+            )
         )
         await session.execute(
             delete(idempotency_keys).where(

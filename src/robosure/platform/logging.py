@@ -40,6 +40,7 @@ _CREDENTIAL: Final = re.compile(
     r"(?i:bearer)\s+[A-Za-z0-9._~+/-]{8,}=*"
     r"|eyJ[A-Za-z0-9._~+/-]{8,}=*"
     r"|rbs_[A-Za-z0-9_-]{8,}"
+    r"|whsec_[A-Za-z0-9+/]{8,}=*"
     r"|\$argon2[a-z]*\$[^\s'\"]+|\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----",
     re.DOTALL,
@@ -53,6 +54,9 @@ _SECRET_PAIR: Final = re.compile(
 _PLAIN: Final = (bool, int, float, date, UUID, type(None))
 _OF_STRUCTLOG: Final = frozenset({"_record", "_from_structlog"})
 HIDDEN: Final = "***"
+_REPETITIVE: Final = ("aiokafka.client", "aiokafka.conn", "aiokafka.cluster")
+"""Tell many times a second that a server is away."""
+_SELDOM_SECONDS: Final = 10.0
 _NOISY: Final = (
     # They tell of every request and every job; we tell of them ourselves.
     "celery.app.trace",
@@ -131,14 +135,37 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(settings.log_level)
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    for repetitive in _REPETITIVE:
+        logging.getLogger(repetitive).filters[:] = [_Seldom()]
     for owned in ("uvicorn", "uvicorn.error", "celery"):
         logging.getLogger(owned).handlers.clear()
         logging.getLogger(owned).propagate = True
 
 
+class _Seldom(logging.Filter):
+    """Lets each message of a logger through once in a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether to let it through."""
+        message = str(record.msg)
+        if record.created < self._next.get(message, 0.0):
+            return False
+        self._next[message] = record.created + _SELDOM_SECONDS
+        return True
+
+
 def _renderer(settings: Settings) -> Processor:
     if settings.log_format == "console":
-        return structlog.dev.ConsoleRenderer(colors=False, pad_event_to=44)
+        return structlog.dev.ConsoleRenderer(
+            # Rich would show the values of every variable, slowly, secrets included.
+            exception_formatter=structlog.dev.plain_traceback,
+            colors=False,
+            pad_event_to=44,
+        )
     return structlog.processors.JSONRenderer(serializer=_dump)
 
 

@@ -42,10 +42,50 @@ EVENTS_FAILED: Final = Counter(
 EVENT_PROCESSING_SECONDS: Final = Histogram(
     "event_processing_seconds", "Time to process a batch or an event.", ["consumer"]
 )
+EVENT_LATENCY_SECONDS: Final = Histogram(
+    "event_latency_seconds",
+    "Time from an entry's acceptance to the commit of its effects.",
+    ["consumer"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600),
+)
+EVENT_BATCH_SIZE: Final = Histogram(
+    "event_batch_size",
+    "Events whose effects were committed together.",
+    ["consumer"],
+    buckets=(1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000),
+)
 STREAM_LAG: Final = Gauge(
     "stream_lag",
-    "Entries of a stream that its slowest consumer group still needs.",
+    "Entries of a stream that a consumer group has not acknowledged.",
     ["stream", "consumer"],
+    multiprocess_mode="livemostrecent",
+)
+STREAM_OLDEST_SECONDS: Final = Gauge(
+    "stream_oldest_seconds",
+    "Age of the oldest entry that a consumer group has not acknowledged.",
+    ["stream", "consumer"],
+    multiprocess_mode="livemostrecent",
+)
+STREAM_LANES: Final = Gauge(
+    "stream_lanes",
+    "Partitions of a stream that are being worked on.",
+    ["stream", "consumer"],
+    multiprocess_mode="liveall",
+)
+DEAD_LETTERS: Final = Gauge(
+    "dead_letters",
+    "Events put aside that still wait to be handled.",
+    ["consumer"],
+    multiprocess_mode="livemostrecent",
+)
+STREAM_DURABLE: Final = Gauge(
+    "stream_durable",
+    "Whether the event bus keeps whatever it has answered for: 1, or else 0.",
+    multiprocess_mode="livemin",
+)
+STREAM_FILL: Final = Gauge(
+    "stream_fill",
+    "How full the event bus's memory is, from 0 to 1; 0 where it has no limit.",
     multiprocess_mode="livemostrecent",
 )
 OUTBOX_DEPTH: Final = Gauge(

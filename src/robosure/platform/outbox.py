@@ -46,6 +46,7 @@ from robosure.platform.database.session import (
 from robosure.platform.events import FACTS, Envelope, Told, adapter, context_of, type_of
 
 CHANNEL = "robosure_outbox"
+_ROWS = "outbox_rows"
 
 outbox = Table(
     "outbox",
@@ -67,6 +68,7 @@ outbox = Table(
         postgresql_where=text("published_at IS NULL"),
     ),
     Index("ix_outbox_published_at", "published_at"),
+    Index("ix_outbox_correlation_id", "correlation_id"),
     schema=PLATFORM_SCHEMA,
 )
 
@@ -75,15 +77,27 @@ outbox = Table(
 def _write_facts(session: Session) -> None:
     if session.in_nested_transaction():
         return  # a savepoint may still be rolled back; the facts wait for the commit
+    attribute_facts(session)
+    rows: list[dict[str, Any]] = session.info.pop(_ROWS, [])
+    if rows:
+        connection = session.connection()
+        connection.execute(insert(outbox), rows)
+        connection.execute(text(f"NOTIFY {CHANNEL}"))
+
+
+def attribute_facts(session: Session) -> None:
+    """Note what was recorded so far as caused by what is being done now.
+
+    Who does several things in one transaction, each with a cause of its own, calls it
+    after each; the commit does so for the rest.
+    """
     session.flush()
     facts: list[DomainEvent] = session.info.pop(FACTS, [])
     for aggregate in seen_aggregates(session):
         facts.extend(aggregate.collect_events())
     if facts:
-        connection = session.connection()
         now = clock_of(session).now()
-        connection.execute(insert(outbox), [_row(fact, now) for fact in facts])
-        connection.execute(text(f"NOTIFY {CHANNEL}"))
+        session.info.setdefault(_ROWS, []).extend(_row(fact, now) for fact in facts)
 
 
 def _row(fact: DomainEvent, occurred_at: datetime) -> dict[str, Any]:
@@ -117,7 +131,7 @@ async def unpublished(session: WriteSession, limit: int) -> list[tuple[int, str,
         .limit(limit)
     )
     rows = (await session.execute(waiting)).all()
-    return [(row.position, row.context, _told(row)) for row in rows]
+    return [(row.position, row.context, told_of(row)) for row in rows]
 
 
 async def backlog(session: WriteSession) -> tuple[int, datetime | None]:
@@ -130,11 +144,14 @@ async def backlog(session: WriteSession) -> tuple[int, datetime | None]:
 
 
 async def mark_published(session: WriteSession, positions: list[int]) -> None:
-    """Remember that the stream has them."""
+    """Remember that the stream has them, since now.
+
+    That is one moment for all, and later than any before: not when the transaction
+    began, for another relay may have appended since.
+    """
+    now = select(func.clock_timestamp()).scalar_subquery()
     await session.execute(
-        update(outbox)
-        .where(outbox.c.position.in_(positions))
-        .values(published_at=func.now())
+        update(outbox).where(outbox.c.position.in_(positions)).values(published_at=now)
     )
 
 
@@ -145,7 +162,8 @@ async def forget_published(session: WriteSession, *, keep: timedelta) -> int:
     return len(deleted.all())
 
 
-def _told(row: Any) -> Told:
+def told_of(row: Any) -> Told:
+    """Return the fact that a row of the outbox holds."""
     return Told(
         Envelope(
             event_id=row.event_id,

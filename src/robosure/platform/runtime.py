@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, Final
 
-from redis.asyncio import Redis
+from redis.asyncio import Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -19,6 +21,10 @@ from robosure.platform.database.session import Database
 from robosure.platform.files import FileStorage, LocalFiles
 from robosure.platform.mail import Mailer, mailer_from
 from robosure.platform.settings import Settings
+from robosure.platform.streams.bus import EventBus
+from robosure.platform.streams.opening import open_bus
+
+_YOUNG_OBJECTS: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Runtime:
     clock: Clock
     database: Database
     redis: Redis
+    bus: EventBus
     cache: Cache
     files: FileStorage
     mailer: Mailer
@@ -43,6 +50,7 @@ async def open_runtime(
     clock = clock or SystemClock()
     database = Database.from_settings(settings, clock=clock)
     redis = connect_redis(settings)
+    bus = open_bus(settings, redis)
     try:
         async with HttpClient(settings) as http:
             yield Runtime(
@@ -50,21 +58,61 @@ async def open_runtime(
                 clock=clock,
                 database=database,
                 redis=redis,
+                bus=bus,
                 cache=Cache(redis),
                 files=LocalFiles(settings.files_directory),
                 mailer=mailer_from(settings),
                 http=http,
             )
     finally:
+        await bus.close()
         await redis.aclose()
         await database.close()
 
 
+def settle() -> None:
+    """Let the garbage collector pass over what this process has made so far.
+
+    Modules, routes and schemas live as long as the process. To look at their hundreds
+    of thousands of objects, whenever so many events have come and gone, took longer
+    than the events; and what is short-lived is looked at when there is more of it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
+
+
 def connect_redis(settings: Settings) -> Redis:
     """Return a client that retries a lost connection for about a second."""
-    return Redis.from_url(
+    redis = Redis.from_url(
         settings.redis_url.get_secret_value(),
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 4),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
         health_check_interval=15,
     )
+    pool = redis.connection_pool
+    of_tls = issubclass(pool.connection_class, SSLConnection)
+    pool.connection_class = _TlsConnection if of_tls else _PlainConnection
+    return redis
+
+
+class _Sending:
+    """A connection that says so when it was closed under it.
+
+    uvloop's transports raise RuntimeError then, which nobody takes for an outage.
+    """
+
+    async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
+        try:
+            await super().send_packed_command(*arguments, **options)  # type: ignore[misc]
+        except RuntimeError as error:
+            await self.disconnect(nowait=True)  # type: ignore[attr-defined]
+            raise RedisConnectionError(str(error)) from error
+
+
+class _PlainConnection(_Sending, Connection):
+    """Over TCP."""
+
+
+class _TlsConnection(_Sending, SSLConnection):
+    """Over TLS."""

@@ -92,15 +92,35 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = 8 * 1024 * 1024
     processor_secret: SecretStr = SecretStr("sandbox")
     """Signs the payment processor's notifications."""
+    encryption_key: SecretStr = SecretStr("development")
+    """Encrypts the secrets that must be read back, such as those that sign webhooks.
+    Several, separated by commas: the first encrypts, each decrypts."""
+    webhooks_to_private_networks: bool = False
+    """Whether webhooks may go over plain HTTP and to addresses that are not public."""
 
     outgoing_timeout_seconds: PositiveFloat = 10.0
     outgoing_attempts: PositiveInt = 4
     breaker_failures: PositiveInt = 5
     breaker_reset_seconds: PositiveFloat = 30.0
 
+    event_bus: SecretStr = SecretStr("redis")
+    """What events travel on: ``redis``, or Kafka as ``kafka://host:port[,host:port]``;
+    with ``kafkas`` over TLS, with ``user:password@`` by SASL."""
+    event_partitions: PositiveInt = 4
+    """Over how many partitions events from outside are spread, by their subject."""
+    event_backlog_limit: PositiveInt = 200_000
+    """How many entries may wait to be processed before events are refused."""
+    event_memory_limit: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """How full, as a part of its limit, the bus's memory may get before that."""
+    event_memory_mb: PositiveInt = 2_048
+    """The limit, in MiB, of a Redis that was given none (its ``maxmemory``)."""
     event_attempts: PositiveInt = 8
     """How often a handler that fails is tried before the event is put aside."""
-    outbox_retention_days: PositiveInt = 30
+    inbox_retention_days: PositiveInt = 30
+    """How long it is remembered, event by event, what each consumer has handled."""
+    facts_retention_days: PositiveInt | None = None
+    """How long facts are kept once they are handed on; for ever by default, since
+    projections are rebuilt from them."""
 
     otlp_endpoint: str | None = None
 
@@ -112,6 +132,8 @@ class Settings(BaseSettings):
                 raise ValueError("production needs ROBOSURE_SIGNING_KEY_FILE")
             if self.processor_secret.get_secret_value() == "sandbox":
                 raise ValueError("production needs ROBOSURE_PROCESSOR_SECRET")
+            if self.encryption_key.get_secret_value() == "development":
+                raise ValueError("production needs ROBOSURE_ENCRYPTION_KEY")
         return self
 
     @property

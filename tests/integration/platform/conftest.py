@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from redis.asyncio import Redis
 from sqlalchemy import text
 
 from robosure.platform.database import Database
 from robosure.platform.runtime import Runtime
 from robosure.platform.settings import Settings
-from robosure.platform.streams import Relay, consumers
+from robosure.platform.streams import EventBus, Relay, engine
 from tests.integration.platform.testing.app import Gates, an_app
 from tests.integration.platform.testing.cart import testing_metadata
 from tests.support import ApiClient, FixedClock
@@ -49,10 +48,18 @@ def web(db: Database, runtime: Runtime, clock: FixedClock) -> ApiClient:
 
 
 @pytest.fixture
+def bus(runtime: Runtime) -> EventBus:
+    return runtime.bus
+
+
+@pytest.fixture
 def relay(
-    db: Database, redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    db: Database,
+    bus: EventBus,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Relay:
-    """The relay; consumers beside it do not wait long."""
-    monkeypatch.setattr(consumers, "_FIRST_BACKOFF", 0.001)
-    monkeypatch.setattr(consumers, "_BLOCK_MS", 20)
-    return Relay(db, redis, listen_url=settings.sync_database_url)
+    """The relay; readers beside it do not wait long."""
+    monkeypatch.setattr(engine, "_FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(engine, "_WAIT_SECONDS", 0.02)
+    return Relay(db, bus, listen_url=settings.sync_database_url)

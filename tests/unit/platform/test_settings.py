@@ -106,6 +106,10 @@ def test_what_makes_no_sense_is_refused(
     [
         ({"processor_secret": "x"}, "ROBOSURE_SIGNING_KEY_FILE"),
         ({"signing_key_file": "key.pem"}, "ROBOSURE_PROCESSOR_SECRET"),
+        (
+            {"signing_key_file": "key.pem", "processor_secret": "x"},
+            "ROBOSURE_ENCRYPTION_KEY",
+        ),
     ],
 )
 def test_production_refuses_defaults_for_ones_own_machine(
@@ -116,7 +120,11 @@ def test_production_refuses_defaults_for_ones_own_machine(
 
 
 def test_production_starts_with_its_own_secrets() -> None:
-    own: dict[str, Any] = {"signing_key_file": "key.pem", "processor_secret": "x"}
+    own: dict[str, Any] = {
+        "signing_key_file": "key.pem",
+        "processor_secret": "x",
+        "encryption_key": "y",
+    }
     assert Settings(environment="production", **own).environment == "production"
 
 

@@ -87,6 +87,27 @@ def test_a_token_ends_with_its_last_second() -> None:
     assert refusal(token, NOON + timedelta(minutes=10)) == "token_expired"
 
 
+def test_a_token_that_was_verified_before_still_ends_on_time() -> None:
+    ours = tokens()
+    token = ours.issue(ALICE, now=NOON)
+    assert ours.verify(token, now=NOON) == ours.verify(token, now=NOON) == ALICE
+
+    with pytest.raises(Unauthenticated, match="token expired"):
+        ours.verify(token, now=NOON + ours.lifetime)
+
+
+def test_a_token_like_one_that_was_verified_is_refused() -> None:
+    ours = tokens()
+    token = ours.issue(ALICE, now=NOON)
+    ours.verify(token, now=NOON)
+    # The first character of the signature; the last one's bits may mean nothing.
+    at = token.rindex(".") + 1
+    forged = token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :]
+
+    with pytest.raises(Unauthenticated, match="invalid token"):
+        ours.verify(forged, now=NOON)
+
+
 def test_a_token_signed_with_another_key_is_refused() -> None:
     forged = tokens(Ed25519PrivateKey.generate()).issue(ALICE, now=NOON)
     assert refusal(forged) == "invalid_token"

@@ -44,11 +44,24 @@ class TellingSession(Session):
 class WriteSession(AsyncSession):
     """Reads and writes; :meth:`Database.write` commits it."""
 
-    sync_session_class = TellingSession
+    sync_session_class: type[Session] = TellingSession
 
     def after_commit(self, action: AfterCommit) -> None:
         """Do this once the transaction is committed, and not if it is not."""
         self.info.setdefault(_AFTER_COMMIT, []).append(action)
+
+
+class ReplaySession(WriteSession):
+    """Writes what was written before, elsewhere: nobody is told of it again.
+
+    Facts that are recorded in it go nowhere, and what would follow its commit, such as
+    a deferred job, does not.
+    """
+
+    sync_session_class = Session
+
+    def after_commit(self, action: AfterCommit) -> None:
+        """Do nothing: it was done when this happened."""
 
 
 class Database:
@@ -111,6 +124,22 @@ class Database:
                 await session.commit()
             for action in session.info.pop(_AFTER_COMMIT, ()):
                 await _attempt(action)
+
+    @asynccontextmanager
+    async def write_beside(
+        self, schemas: Mapping[str, str]
+    ) -> AsyncIterator[WriteSession]:
+        """Open a transaction in which other schemas stand for some; commit it.
+
+        Args:
+            schemas: the schemas that tables are declared in, and those to use instead.
+        """
+        engine = self.engine.execution_options(schema_translate_map=dict(schemas))
+        async with ReplaySession(engine, expire_on_commit=False) as session:
+            session.info[_CLOCK] = self._clock
+            with _stale_as_domain_error():
+                yield session
+                await session.commit()
 
     async def ping(self) -> None:
         """Raise unless the database answers."""

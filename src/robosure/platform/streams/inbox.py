@@ -1,16 +1,32 @@
-"""The inbox: an event's effects happen once, however often it is delivered."""
+"""The inbox: an event's effects happen once, however often it is delivered.
+
+And what was given out again, after a worker died with it: counted, so that an event
+which kills its workers is found.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, Index, Integer, String, Table, Text, Uuid, func
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Integer,
+    String,
+    Table,
+    Text,
+    Uuid,
+    delete,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import insert
 
-from robosure.kernel.ids import uuid7
 from robosure.platform.database.mapping import PLATFORM_SCHEMA, metadata
+from robosure.platform.database.rows import incoming
 from robosure.platform.database.session import WriteSession
-from robosure.platform.events import Told
 
 inbox = Table(
     "inbox",
@@ -26,49 +42,65 @@ inbox = Table(
     schema=PLATFORM_SCHEMA,
 )
 
-dead_letters = Table(
-    "dead_letters",
+redeliveries = Table(
+    "redeliveries",
     metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("consumer", String(64), nullable=False),
-    Column("event_id", Uuid, nullable=False),
-    Column("type", String(100), nullable=False),
-    Column("payload", JSONB, nullable=False),
-    Column("error", Text, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column(
-        "failed_at", DateTime(timezone=True), nullable=False, server_default=func.now()
-    ),
-    Index("uq_dead_letters_consumer_event", "consumer", "event_id", unique=True),
+    Column("consumer", String(64), primary_key=True),
+    Column("what", Text, primary_key=True),
+    Column("times", Integer, nullable=False),
+    Column("last_at", DateTime(timezone=True), nullable=False),
     schema=PLATFORM_SCHEMA,
 )
 
 
-async def first_time(session: WriteSession, consumer: str, event_id: UUID) -> bool:
-    """Claim the event for this consumer; False if its effects are already there."""
+_claims: Final = incoming(consumer=String(), event_id=Uuid())
+_claim: Final = (
+    insert(inbox)
+    .from_select(["consumer", "event_id"], select(*_claims.c))
+    .on_conflict_do_nothing()
+    .returning(inbox.c.event_id)
+)
+
+
+async def first_times(
+    session: WriteSession, consumer: str, event_ids: Collection[UUID]
+) -> set[UUID]:
+    """Claim events for this consumer; return those whose effects are not there yet."""
     claim = (
         insert(inbox)
-        .values(consumer=consumer, event_id=event_id)
+        # In order, so that two who claim the same wait for each other in turn.
+        .values(
+            [{"consumer": consumer, "event_id": each} for each in sorted(event_ids)]
+        )
         .on_conflict_do_nothing()
         .returning(inbox.c.event_id)
     )
-    return (await session.execute(claim)).first() is not None
+    return set((await session.execute(claim)).scalars())
 
 
-async def put_aside(
-    session: WriteSession, consumer: str, told: Told, *, error: Exception, attempts: int
+async def note_redelivered(
+    session: WriteSession, consumer: str, what: Collection[str]
+) -> Mapping[str, int]:
+    """Count that these are about to be handled once more; return how often by now."""
+    noting = insert(redeliveries).values(
+        [
+            {"consumer": consumer, "what": each, "times": 1, "last_at": func.now()}
+            for each in sorted(what)
+        ]
+    )
+    statement = noting.on_conflict_do_update(
+        index_elements=["consumer", "what"],
+        set_={"times": redeliveries.c.times + 1, "last_at": func.now()},
+    ).returning(redeliveries.c.what, redeliveries.c.times)
+    return {row.what: row.times for row in await session.execute(statement)}
+
+
+async def forget_redelivered(
+    session: WriteSession, consumer: str, what: Collection[str]
 ) -> None:
-    """Keep an event that cannot be handled, with the reason, for a person to see."""
+    """Stop counting what has been handled."""
     await session.execute(
-        insert(dead_letters)
-        .values(
-            id=uuid7(),
-            consumer=consumer,
-            event_id=told.envelope.event_id,
-            type=told.envelope.type,
-            payload=told.payload,
-            error=f"{type(error).__name__}: {error}"[:2000],
-            attempts=attempts,
+        delete(redeliveries).where(
+            redeliveries.c.consumer == consumer, redeliveries.c.what.in_(what)
         )
-        .on_conflict_do_nothing()
     )

@@ -1,4 +1,4 @@
-"""The relay: from the outbox to the streams, in order, at least once."""
+"""The relay: from the outbox to the bus, in order, at least once."""
 
 from __future__ import annotations
 
@@ -10,21 +10,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
-import orjson
-from pydantic import TypeAdapter
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from robosure.platform.database.session import Database, WriteSession
-from robosure.platform.events import Told
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import OUTBOX_DEPTH, OUTBOX_OLDEST_SECONDS
 from robosure.platform.outbox import CHANNEL, backlog, mark_published, unpublished
-from robosure.platform.streams.keys import events_of
+from robosure.platform.streams.bus import EventBus, Record, events_of
+from robosure.platform.streams.facts import TOLD
 
-TOLD: Final = TypeAdapter(Told)
-FIELD: Final = b"event"
 _BATCH: Final = 500
 _POLL_SECONDS: Final = 1.0
 _MEASURE_SECONDS: Final = 5.0
@@ -37,9 +31,9 @@ class Relay(LoggerMixin):
     consumer makes that harmless.
     """
 
-    def __init__(self, database: Database, redis: Redis, *, listen_url: str) -> None:
+    def __init__(self, database: Database, bus: EventBus, *, listen_url: str) -> None:
         self._database = database
-        self._redis = redis
+        self._bus = bus
         self._listen_url = listen_url
         self._woken = asyncio.Event()
         self._measure_at = 0.0
@@ -51,10 +45,12 @@ class Relay(LoggerMixin):
             waiting = await unpublished(session, _BATCH)
             if not waiting:
                 return 0
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for _, context, told in waiting:
-                    pipe.xadd(events_of(context), {FIELD: TOLD.dump_json(told)})
-                await pipe.execute()
+            await self._bus.append(
+                *(
+                    Record(events_of(context), TOLD.dump_json(told))
+                    for _, context, told in waiting
+                )
+            )
             await mark_published(session, [position for position, *_ in waiting])
             return len(waiting)
 
@@ -76,7 +72,7 @@ class Relay(LoggerMixin):
                 try:
                     if await self.relay() == _BATCH:
                         continue
-                except (SQLAlchemyError, RedisError, OSError) as error:
+                except (SQLAlchemyError, OSError) as error:
                     self.logger.warning(
                         "platform.relay.relay_postponed", reason=str(error)[:300]
                     )
@@ -121,8 +117,3 @@ def _setting(event: asyncio.Event) -> Callable[..., None]:
         event.set()
 
     return heard
-
-
-def read_told(entry: dict[bytes, bytes]) -> Told:
-    """Read a stream entry back."""
-    return TOLD.validate_python(orjson.loads(entry[FIELD]))

@@ -37,6 +37,8 @@ from robosure.platform.http.edge import Edge
 from robosure.platform.logging import get_logger
 from robosure.platform.runtime import Runtime
 from robosure.platform.security import Passwords, RoleCatalogue, Tokens
+from robosure.platform.streams.bus import INGEST
+from robosure.platform.streams.pressure import Pressure
 from tests.integration.platform.testing.cart import Cart, carts
 
 MAX_BODY = 10_000
@@ -168,5 +170,6 @@ def an_app(runtime: Runtime, **changes: Any) -> FastAPI:
         passwords=Passwords(),
         roles=RoleCatalogue([PERMISSIONS]),
         keys=None,
+        pressure=Pressure(runtime.bus, INGEST, "testing", settings=runtime.settings),
     )
     return app

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from redis.asyncio import Redis
 from sqlalchemy import insert, select
 
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import Database, WriteSession
 from robosure.platform.events import publish
-from robosure.platform.streams import Envelope, Subscription, on
-from robosure.platform.streams.inbox import dead_letters
+from robosure.platform.streams import (
+    Consumer,
+    Envelope,
+    EventBus,
+    Reader,
+    on,
+    subscriptions,
+)
+from robosure.platform.streams.bus import events_of
+from robosure.platform.streams.letters import dead_letters
+from robosure.platform.streams.redis_bus import key_of
 from tests.integration.platform.testing.cart import effects
 from tests.integration.platform.testing.events import Filled
 
-STREAM: Final = "robosure:events:testing"
+KEY: Final = key_of(events_of("testing"), 0)
+"""The stream of this context's facts, as Redis knows it."""
 Handler = Callable[[WriteSession, Filled, Envelope], Awaitable[None]]
 
 
@@ -36,14 +46,14 @@ async def note(session: WriteSession, event: Filled, envelope: Envelope) -> None
 
 
 def listening(
-    db: Database, redis: Redis, handler: Handler = note, **changes: Any
-) -> Subscription:
-    values: dict[str, Any] = {"group": "listening", "name": "worker-1", **changes}
-    group = values.pop("group")
-    return Subscription(
-        [on(Filled, group=group, handler=handler)],
-        database=db, redis=redis, attempts=3, **values,
-    )  # fmt: skip
+    db: Database, bus: EventBus, handler: Handler = note, *, group: str = "listening"
+) -> Reader:
+    return reading(db, bus, on(Filled, group=group, handler=handler))
+
+
+def reading(db: Database, bus: EventBus, *consumers: Consumer[Any]) -> Reader:
+    (effects,) = subscriptions(consumers)
+    return Reader(bus, db, effects, attempts=3)
 
 
 async def effects_of(db: Database) -> list[str]:
@@ -56,10 +66,13 @@ async def aside_of(db: Database) -> list[tuple[Any, ...]]:
     async with db.read() as session:
         found = await session.execute(
             select(
-                dead_letters.c.payload, dead_letters.c.error, dead_letters.c.attempts
+                dead_letters.c.content, dead_letters.c.error, dead_letters.c.attempts
             )
         )
-        return [(row.payload["name"], row.error, row.attempts) for row in found]
+        return [
+            (json.loads(row.content)["payload"]["name"], row.error, row.attempts)
+            for row in found
+        ]
 
 
 @asynccontextmanager

@@ -1,0 +1,220 @@
+"""Batches of events: what they are, and how they travel.
+
+A batch is split by its events' subjects over the partitions of the stream; each part is
+one entry. What travels is JSON, with the events as the CloudEvents they came as.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid5
+
+import orjson
+
+from robosure.kernel.errors import Unavailable
+from robosure.kernel.ids import uuid7
+from robosure.platform.database.session import WriteSession
+from robosure.platform.metrics import EVENTS_RECEIVED
+from robosure.platform.streams.bus import (
+    INGEST,
+    BusAwayError,
+    EventBus,
+    Record,
+    partition_of,
+)
+
+_RECEIVED: Final = EVENTS_RECEIVED.labels(INGEST)
+
+
+class StreamEvent(NamedTuple):
+    """One event from outside, validated.
+
+    Attributes:
+        key: which event it is: of its subject, source and id.
+        subject: what it is about, such as a robot's id in its canonical form.
+        data: canonical JSON of its type.
+        received_at: when its batch came in; ``time`` is when it happened.
+    """
+
+    key: UUID
+    source: str
+    id: str
+    type: str
+    subject: str
+    time: datetime
+    data: dict[str, Any]
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events accepted together.
+
+    Attributes:
+        principal: who sent them.
+    """
+
+    batch_id: UUID
+    correlation_id: str | None
+    received_at: datetime
+    principal: UUID | None = None
+
+
+class Incoming(NamedTuple):
+    """An event on its way to be processed, and the part of a batch it came in.
+
+    Attributes:
+        part: the partition on which it came.
+        size: how many events the part has.
+    """
+
+    batch: Batch
+    part: int
+    size: int
+    event: StreamEvent
+    cloud_event: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BatchHandler:
+    """What a context does with new events of a type, as they are being stored."""
+
+    event_type: str
+    handle: Callable[[WriteSession, Sequence[StreamEvent]], Awaitable[None]]
+
+
+def identify(principal: UUID, key: str | None, *content: bytes) -> UUID:
+    """Return a batch's id: of the sender's ``Idempotency-Key``, or else a new one.
+
+    The content counts in, so that a key used again for something else cannot make that
+    disappear.
+
+    Args:
+        principal: who sends it.
+        key: the header's value, if there is one.
+        content: what makes the request this request: path, query and body.
+    """
+    if key is None:
+        return uuid7()
+    digest = hashlib.sha256()
+    for part in content:
+        digest.update(b"%d:" % len(part) + part)
+    return uuid5(principal, f"{key}\n{digest.hexdigest()}")
+
+
+def key_of(subject: str, source: str, id_: str) -> UUID:
+    """Return which event it is: 128 bits of a hash over what identifies it."""
+    return UUID(bytes=_digest(f"{subject}\n{source}\n{id_}"))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+async def append(
+    bus: EventBus,
+    batch: Batch,
+    events: Sequence[Mapping[str, Any]],
+    *,
+    partitions: int,
+) -> None:
+    """Append the batch to the stream; it is accepted once this returns.
+
+    Args:
+        bus: where to.
+        batch: how they were accepted.
+        events: CloudEvents in JSON, valid, with the subject in canonical form.
+        partitions: of the stream.
+
+    Raises:
+        Unavailable: the bus does not answer; the sender must send it again.
+    """
+    parts: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for event in events:
+        parts[partition_of(event["subject"], partitions)].append(event)
+    await append_parts(bus, batch, parts)
+
+
+async def append_parts(
+    bus: EventBus, batch: Batch, parts: Mapping[int, Sequence[object]]
+) -> None:
+    """Append a batch that is split by its events' subjects already.
+
+    Args:
+        bus: where to.
+        batch: how they were accepted.
+        parts: by partition, CloudEvents as anything that orjson writes as one.
+
+    Raises:
+        Unavailable: the bus does not answer; the sender must send it again.
+    """
+    records = [
+        Record(INGEST, written(batch, part, events), part)
+        for part, events in parts.items()
+    ]
+    try:
+        await bus.append(*records)
+    except BusAwayError as error:
+        raise Unavailable("ingest_unavailable") from error
+    _RECEIVED.inc(sum(map(len, parts.values())))
+
+
+def written(batch: Batch, part: int, events: Sequence[object]) -> bytes:
+    """Write a part of a batch as it travels."""
+    return orjson.dumps(
+        {
+            # As text, for asyncpg's ids are a class of their own.
+            "batch_id": str(batch.batch_id),
+            "part": part,
+            "received_at": batch.received_at,
+            "correlation_id": batch.correlation_id,
+            "principal": batch.principal and str(batch.principal),
+            "events": events,
+        }
+    )
+
+
+def read(value: bytes | str) -> list[Incoming]:
+    """Read a part of a batch back.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none of ours.
+    """
+    document: dict[str, Any] = orjson.loads(value)
+    received_at = datetime.fromisoformat(document["received_at"])
+    principal = document["principal"]
+    batch = Batch(
+        batch_id=UUID(document["batch_id"]),
+        correlation_id=document["correlation_id"],
+        received_at=received_at,
+        principal=None if principal is None else UUID(principal),
+    )
+    part: Final[int] = document["part"]
+    events: list[dict[str, Any]] = document["events"]
+    size = len(events)
+    return [
+        Incoming(batch, part, size, _event(each, received_at), each) for each in events
+    ]
+
+
+def _event(cloud_event: Mapping[str, Any], received_at: datetime) -> StreamEvent:
+    subject, source, id_ = (
+        cloud_event["subject"],
+        cloud_event["source"],
+        cloud_event["id"],
+    )
+    return StreamEvent(
+        key_of(subject, source, id_),
+        source,
+        id_,
+        cloud_event["type"],
+        subject,
+        datetime.fromisoformat(cloud_event["time"]),
+        cloud_event["data"],
+        received_at,
+    )
