@@ -25,6 +25,7 @@ check "mypy" mypy
 check "pyright" pyright
 check "import-linter" lint-imports --no-logo
 check "schemas" python scripts/check_schemas.py
+check "event types" python scripts/check_event_types.py
 
 if ((${#failed[@]})); then
   printf '\nfailed:'

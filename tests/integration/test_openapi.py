@@ -20,7 +20,12 @@ Json = dict[str, Any]
 _METHODS = {"get", "put", "post", "patch", "delete"}
 _PROBLEM = "application/problem+json"
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
-_BINARY = {"application/pdf", "application/octet-stream", "text/plain"}
+_BINARY = {
+    "application/octet-stream",
+    "application/pdf",
+    "application/vnd.apache.parquet",
+    "text/plain",
+}
 PUBLIC = {
     "POST /api/v1/auth/token",
     "POST /api/v1/payments/processor-notifications",

@@ -34,7 +34,10 @@ async def _evidence_requested(
     defer(session, extract_due, str(extraction.id))
 
 
+robot_registered: Final = on(
+    RobotRegistered, group="eventflow", handler=_robot_registered
+)
 consumers: Final[Sequence[Consumer[Any]]] = [
-    on(RobotRegistered, group="eventflow", handler=_robot_registered),
+    robot_registered,
     on(EvidenceRequested, group="eventflow", handler=_evidence_requested),
 ]

@@ -27,6 +27,11 @@ class Telemetry:
         grip_lost: whether the gripper had lost its part.
         battery: state of charge from 0 to 100.
         speed: of a moving base, metres per second.
+        temperature: degrees Celsius of the body.
+        position_x: of a moving base, metres along the x axis of its site.
+        position_y: of a moving base, metres along the y axis of its site.
+        heading: of a moving base, degrees from the x axis of its site,
+            counter-clockwise.
     """
 
     joint_currents: tuple[float | None, ...] = ()
@@ -38,6 +43,10 @@ class Telemetry:
     grip_lost: bool | None = None
     battery: float | None = None
     speed: float | None = None
+    temperature: float | None = None
+    position_x: float | None = None
+    position_y: float | None = None
+    heading: float | None = None
 
 
 @dataclass(frozen=True)

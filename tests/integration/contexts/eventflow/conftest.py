@@ -10,18 +10,26 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from redis.asyncio import Redis
 from sqlalchemy import Table, select
 
 from robosure.contexts.eventflow.events import TELEMETRY_TYPE
 from robosure.contexts.eventflow.service.processing import EventProcessor
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import Database, WriteSession
-from robosure.platform.streams import Batch, BatchHandler, StreamEvent
-from robosure.platform.streams.ingest import IngestWorker
+from robosure.platform.runtime import Runtime
+from robosure.platform.streams import (
+    Batch,
+    BatchHandler,
+    EventBus,
+    Reader,
+    StreamEvent,
+    engine,
+)
+from robosure.platform.streams.ingest import append
 
 AT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 ROBOT = uuid7()
+PARTITIONS = 4
 
 
 def cloud_event(number: int = 0, **changes: Any) -> dict[str, Any]:
@@ -38,20 +46,28 @@ def cloud_event(number: int = 0, **changes: Any) -> dict[str, Any]:
     }
 
 
-def stream_event(number: int, *, subject: UUID = ROBOT, **data: Any) -> StreamEvent:
-    return StreamEvent(
-        source=f"/robots/{subject}",
+def an_event(number: int, *, subject: UUID = ROBOT, **data: Any) -> dict[str, Any]:
+    """Write an event as a robot's own gateway sends it."""
+    return cloud_event(
+        number,
         id=f"event-{number:05}",
-        type=TELEMETRY_TYPE,
+        source=f"/robots/{subject}",
         subject=str(subject),
-        time=AT + timedelta(seconds=number),
         data=data or {"cycle": number},
-        received_at=AT,
     )
 
 
-def a_batch(events: Sequence[StreamEvent], *, batch_id: UUID | None = None) -> Batch:
-    return Batch(batch_id or uuid7(), events, "request-1", AT, ROBOT)
+@dataclass(frozen=True)
+class Sending:
+    """Puts accepted batches on the stream."""
+
+    bus: EventBus
+
+    async def __call__(
+        self, *events: dict[str, Any], batch_id: UUID | None = None
+    ) -> None:
+        batch = Batch(batch_id or uuid7(), "request-1", AT, ROBOT)
+        await append(self.bus, batch, events, partitions=PARTITIONS)
 
 
 @dataclass
@@ -59,12 +75,12 @@ class Recorder:
     """A batch handler that remembers what it was given, and may fail on some.
 
     Attributes:
-        seen: ids of the events whose effects were committed.
+        seen: subject and id of the events whose effects were committed.
         first: what it does first, whenever it is called.
     """
 
     fails_on: set[str] = field(default_factory=set)
-    seen: list[str] = field(default_factory=list)
+    seen: list[tuple[str, str]] = field(default_factory=list)
     calls: int = 0
     first: Callable[[WriteSession], Awaitable[None]] | None = None
 
@@ -78,7 +94,7 @@ class Recorder:
             if event.id in self.fails_on:
                 message = f"poisoned by {event.id}"
                 raise ValueError(message)
-        ids = [event.id for event in events]
+        ids = [(event.subject, event.id) for event in events]
 
         async def committed() -> None:
             self.seen.extend(ids)
@@ -92,19 +108,32 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture
-def a_worker(
-    database: Database, redis: Redis, recorder: Recorder
-) -> Callable[..., IngestWorker]:
-    def make(name: str = "worker-1", attempts: int = 1) -> IngestWorker:
-        handler = BatchHandler(TELEMETRY_TYPE, recorder.handle)
-        processor = EventProcessor([handler])
-        return IngestWorker(
-            database,
-            redis,
-            process=processor.process,
-            record_failure=processor.record_failure,
-            name=name,
-            attempts=attempts,
+def bus(runtime: Runtime) -> EventBus:
+    return runtime.bus
+
+
+@pytest.fixture
+def send(bus: EventBus) -> Sending:
+    return Sending(bus)
+
+
+@pytest.fixture
+def processor(recorder: Recorder) -> EventProcessor:
+    return EventProcessor([BatchHandler(TELEMETRY_TYPE, recorder.handle)])
+
+
+@pytest.fixture
+def a_reader(
+    database: Database,
+    bus: EventBus,
+    processor: EventProcessor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Reader]:
+    monkeypatch.setattr(engine, "_WAIT_SECONDS", 0.02)
+
+    def make(*, attempts: int = 1) -> Reader:
+        return Reader(
+            bus, database, processor, attempts=attempts, partitions=PARTITIONS
         )
 
     return make

@@ -20,13 +20,12 @@ from robosure.platform.database import Database
 from robosure.platform.events import publish
 from robosure.platform.outbox import outbox
 from robosure.platform.runtime import Runtime
-from robosure.platform.streams.ingest import append
 from tests.integration.contexts.eventflow.conftest import (
     AT,
     ROBOT,
-    a_batch,
+    Sending,
+    an_event,
     rows,
-    stream_event,
 )
 from tests.support import Delivery, FixedClock
 
@@ -49,17 +48,19 @@ async def told(database: Database) -> list[dict[str, Any]]:
 
 
 async def test_a_window_of_the_past_is_frozen_at_once(
-    runtime: Runtime, database: Database, deliver: Delivery, clock: FixedClock
+    runtime: Runtime,
+    database: Database,
+    send: Sending,
+    deliver: Delivery,
+    clock: FixedClock,
 ) -> None:
     # given telemetry before, within and after a window, out of order
     clock.set(datetime.now(AT.tzinfo))
     numbers = [30, 10, 9, 20, 31]
-    events = [
-        stream_event(n, cycle=n, protective_stop=True, grip_lost=False) for n in numbers
-    ]
-    await append(runtime.redis, a_batch(events))
-    other = stream_event(15, subject=uuid7())
-    await append(runtime.redis, a_batch([other]))
+    await send(
+        *(an_event(n, cycle=n, protective_stop=True, grip_lost=False) for n in numbers)
+    )
+    await send(an_event(15, subject=uuid7()))
     await deliver()
 
     # when a claim asks for it
@@ -85,10 +86,14 @@ async def test_a_window_of_the_past_is_frozen_at_once(
 
 
 async def test_telemetry_accepted_before_the_request_is_waited_for(
-    runtime: Runtime, database: Database, deliver: Delivery, clock: FixedClock
+    runtime: Runtime,
+    database: Database,
+    send: Sending,
+    deliver: Delivery,
+    clock: FixedClock,
 ) -> None:
     # given telemetry that is accepted and not processed yet, and then a request for it
-    await append(runtime.redis, a_batch([stream_event(10)]))
+    await send(an_event(10))
     clock.set(datetime.now(AT.tzinfo) + timedelta(seconds=1))
     asked = EvidenceRequested(uuid7(), uuid7(), ROBOT, AT, AT + timedelta(minutes=1))
     async with database.write() as session:

@@ -5,34 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from redis.asyncio import Redis
 
-from robosure.contexts.eventflow.service.processing import EventProcessor
+from robosure.contexts.eventflow.service.processing import GROUP
 from robosure.contexts.eventflow.tables import events
+from robosure.contexts.identity.tables import api_keys
 from robosure.contexts.robots.events import RobotRegistered
 from robosure.kernel.ids import uuid7
 from robosure.kernel.money import Money
 from robosure.platform.database import Database
 from robosure.platform.events import publish
 from robosure.platform.http.access import authenticate
-from robosure.platform.streams import BatchHandler
-from robosure.platform.streams.ingest import IngestWorker, append
-from robosure.platform.streams.keys import INGEST
+from robosure.platform.runtime import Runtime
+from robosure.platform.streams.bus import INGEST
 from tests.integration.contexts.eventflow.conftest import (
     ROBOT,
-    Recorder,
-    a_batch,
     cloud_event,
     rows,
-    stream_event,
 )
-from tests.support import ApiClient, Delivery, code_of
+from tests.support import ApiClient, Delivery, FixedClock, code_of
 
 ONE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -66,9 +62,19 @@ async def a_robot_of(
         publish(session, registered)
 
 
-def verdicts(answer: httpx.Response) -> list[tuple[str, str | None]]:
+def refused(answer: httpx.Response) -> dict[int, str]:
+    """Why which events were refused, by their place, having checked the counts."""
     assert answer.status_code == 202, answer.text
-    return [(r["status"], r["code"]) for r in answer.json()["results"]]
+    receipt = answer.json()
+    assert receipt["refused"] == len(receipt["refusals"])
+    return {refusal["index"]: refusal["code"] for refusal in receipt["refusals"]}
+
+
+async def waiting(runtime: Runtime) -> int:
+    """How many entries wait to be processed."""
+    partitions = runtime.settings.event_partitions
+    backlog = await runtime.bus.backlog(INGEST, GROUP, partitions=partitions)
+    return backlog.entries
 
 
 @pytest.mark.parametrize(
@@ -89,7 +95,7 @@ async def test_events_come_alone_as_a_batch_or_as_lines(
     sent = await send(admin, content, kind)
     await deliver()
 
-    assert verdicts(sent) == [("accepted", None)] * accepted
+    assert refused(sent) == {}
     assert sent.json()["accepted"] == accepted
     listed = (await admin.get("/events")).json()["items"]
     assert len(listed) == accepted
@@ -119,21 +125,19 @@ async def test_each_event_is_judged_for_itself(
     await deliver()
 
     # then the good ones are accepted and each other is refused with its reason
-    assert verdicts(sent) == [
-        ("accepted", None),
-        ("refused", "invalid_data"),
-        ("refused", "unknown_event_type"),
-        ("refused", "missing_attribute"),
-        ("refused", "invalid_time"),
-        ("refused", "invalid_subject"),
-        ("refused", "not_an_object"),
-        ("refused", "source_of_another_robot"),
-        ("accepted", None),
-    ]
-    assert sent.json()["results"][1] == {
+    assert refused(sent) == {
+        1: "invalid_data",
+        2: "unknown_event_type",
+        3: "missing_attribute",
+        4: "invalid_time",
+        5: "invalid_subject",
+        6: "not_an_object",
+        7: "source_of_another_robot",
+    }
+    assert sent.json()["accepted"] == 2
+    assert sent.json()["refusals"][0] == {
         "index": 1,
         "id": "event-1",
-        "status": "refused",
         "code": "invalid_data",
         "detail": "data.joint_currents.0: Input should be a valid number",
     }
@@ -157,7 +161,7 @@ async def test_each_event_is_judged_for_itself(
 async def test_a_body_that_cannot_be_read_is_refused_as_a_whole(
     *,
     api: ApiClient,
-    redis: Redis,
+    runtime: Runtime,
     kind: str,
     content: Any,
     status: int,
@@ -166,7 +170,7 @@ async def test_a_body_that_cannot_be_read_is_refused_as_a_whole(
     answer = await send(api.as_("admin"), content, kind)
 
     assert (answer.status_code, code_of(answer)) == (status, code)
-    assert await redis.xlen(INGEST) == 0
+    assert await waiting(runtime) == 0
 
 
 async def test_a_thousand_events_are_taken_at_once(
@@ -220,14 +224,14 @@ async def test_what_was_refused_and_is_accepted_when_sent_again_is_not_lost(
     await deliver()
     batch, key = [cloud_event(0), cloud_event(1, subject=str(late))], "one-intent"
     first = await send(operators, batch, **{"Idempotency-Key": key})
-    assert verdicts(first) == [("accepted", None), ("refused", "robot_not_known")]
+    assert refused(first) == {1: "robot_not_known"}
     # when it is sent again, with its key, once that robot is known
     await a_robot_of(database, operator, uuid7(), robot=late)
     await deliver()
     again = await send(operators, batch, **{"Idempotency-Key": key})
     await deliver()
     # then both are accepted, and both are there
-    assert verdicts(again) == [("accepted", None), ("accepted", None)]
+    assert refused(again) == {}
     for robot in (ROBOT, late):
         counts = await operators.get("/event-counts", params={"subject": str(robot)})
         assert counts.json()["stored"] == 1
@@ -244,7 +248,7 @@ async def test_a_key_bound_to_another_operators_robot_speaks_for_nobody(
     sent = await send(strangers_key, [cloud_event(0)])
     await deliver()
     # then nothing comes in
-    assert verdicts(sent) == [("refused", "robot_not_known")]
+    assert refused(sent) == {0: "robot_not_known"}
     assert await rows(database, events) == []
 
 
@@ -300,7 +304,7 @@ async def test_an_operator_tells_and_sees_only_of_its_own_robots(
     operator, maker = uuid7(), uuid7()
     operators = api.as_("operator_admin", organisation=operator, kind="operator")
     early = await send(operators, [cloud_event(0)])
-    assert verdicts(early) == [("refused", "robot_not_known")]
+    assert refused(early) == {0: "robot_not_known"}
     await a_robot_of(database, operator, maker)
     await deliver()
 
@@ -311,8 +315,8 @@ async def test_an_operator_tells_and_sees_only_of_its_own_robots(
     await deliver()
 
     # then only its own come in
-    assert verdicts(sent) == [("accepted", None), ("refused", "robot_not_known")]
-    assert verdicts(strange) == [("refused", "robot_not_known")]
+    assert refused(sent) == {1: "robot_not_known"}
+    assert refused(strange) == {0: "robot_not_known"}
 
     # and only those related to it see them
     makers = api.as_("manufacturer_admin", organisation=maker, kind="manufacturer")
@@ -378,66 +382,13 @@ async def test_counts_of_a_robot_that_sent_nothing_are_zero(api: ApiClient) -> N
     }
 
 
-async def test_types_are_listed_with_schema_and_a_sample_that_is_accepted(
-    api: ApiClient,
-) -> None:
-    admin = api.as_("admin")
-
-    (telemetry,) = (await admin.get("/event-types")).json()["items"]
-
-    assert telemetry["name"] == "robot.telemetry.v1"
-    assert telemetry["schema"]["additionalProperties"] is False
-    assert verdicts(await send(admin, telemetry["sample"], ONE)) == [("accepted", None)]
-
-
-async def test_failed_events_are_listed_for_those_who_may_see_them(
-    api: ApiClient, database: Database, redis: Redis, deliver: Delivery
-) -> None:
-    # given a robot, one of whose events failed
-    operator = uuid7()
-    await a_robot_of(database, operator, uuid7())
-    await deliver()
-    recorder = Recorder(fails_on={"event-00001"})
-    processor = EventProcessor([BatchHandler("robot.telemetry.v1", recorder.handle)])
-    worker = IngestWorker(
-        database,
-        redis,
-        process=processor.process,
-        record_failure=processor.record_failure,
-        name="worker",
-        attempts=1,
-    )
-    await append(redis, a_batch([stream_event(0), stream_event(1)]))
-    await worker.drain()
-
-    # then its operator and an insurer see it, and nobody else
-    operators = api.as_("policyholder", organisation=operator, kind="operator")
-    for client in (operators, api.as_("support")):
-        (failed,) = (await client.get("/failed-events")).json()["items"]
-        assert failed["id"] == "event-00001"
-        assert failed["error"] == "ValueError: poisoned by event-00001"
-        assert failed["data"] == '{"cycle":1}'
-        assert failed["stored"] is False
-    stranger = api.as_("policyholder", kind="operator")
-    assert (await stranger.get("/failed-events")).json()["items"] == []
-
-    # and once it passes, that is said
-    recorder.fails_on = set()
-    await append(redis, a_batch([stream_event(1)]))
-    await worker.drain()
-    listed = await operators.get("/failed-events", params={"subject": str(ROBOT)})
-    assert [failed["stored"] for failed in listed.json()["items"]] == [True]
-    other = await operators.get("/failed-events", params={"subject": str(uuid7())})
-    assert other.json()["items"] == []
-
-
-async def test_who_may_not_write_is_refused(api: ApiClient, redis: Redis) -> None:
+async def test_who_may_not_write_is_refused(api: ApiClient, runtime: Runtime) -> None:
     batch = [cloud_event(0)]
 
     assert code_of(await send(api.anonymous(), batch)) == "not_signed_in"
-    refused = await send(api.as_("adjuster"), batch)
-    assert (refused.status_code, code_of(refused)) == (403, "permission_required")
-    assert await redis.xlen(INGEST) == 0
+    forbidden = await send(api.as_("adjuster"), batch)
+    assert (forbidden.status_code, code_of(forbidden)) == (403, "permission_required")
+    assert await waiting(runtime) == 0
 
 
 async def test_batches_sent_at_the_same_time_are_all_accepted(
@@ -483,10 +434,87 @@ async def test_a_key_bound_to_a_robot_tells_and_sees_of_that_one_only(
     await deliver()
 
     # then only its own comes in, and is seen
-    assert verdicts(sent) == [
-        ("accepted", None),
-        ("refused", "bound_to_another_robot"),
-    ]
+    assert refused(sent) == {1: "bound_to_another_robot"}
     assert [e["id"] for e in (await device.get("/events")).json()["items"]] == [
         "event-0"
     ]
+
+
+async def test_a_time_is_stored_as_the_moment_it_is(
+    api: ApiClient, deliver: Delivery
+) -> None:
+    # given the same moment, written with two offsets
+    admin = api.as_("admin")
+    event = cloud_event(0, time="2026-03-02T13:30:00.25+05:30")
+    same = cloud_event(1, time="2026-03-02T08:00:00.25Z")
+    # when
+    await send(admin, [event, same])
+    await deliver()
+    # then
+    listed = (await admin.get("/events")).json()["items"]
+    assert {each["time"] for each in listed} == {"2026-03-02T08:00:00.250000Z"}
+
+
+async def test_a_subject_in_another_spelling_is_the_same_robot(
+    api: ApiClient, deliver: Delivery
+) -> None:
+    admin = api.as_("admin")
+    await send(admin, [cloud_event(0, subject=str(ROBOT).upper())])
+    await send(admin, [cloud_event(0)])
+    await deliver()
+
+    counts = await admin.get("/event-counts", params={"subject": str(ROBOT)})
+    assert (counts.json()["stored"], counts.json()["repeated"]) == (1, 1)
+
+
+async def test_extension_attributes_are_passed_over(
+    api: ApiClient, deliver: Delivery
+) -> None:
+    admin = api.as_("admin")
+    sent = await send(admin, cloud_event(0, traceparent="00-1-2-01"), ONE)
+    await deliver()
+
+    assert refused(sent) == {}
+    (event,) = (await admin.get("/events")).json()["items"]
+    assert event["data"] == {"speed": 0.0}
+
+
+async def test_events_are_refused_while_too_much_waits(
+    api: ApiClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a backlog at its limit
+    admin = api.as_("admin")
+    await send(admin, [cloud_event(0)])
+    edge = api.edge
+    settings = runtime.settings.model_copy(update={"event_backlog_limit": 1})
+    monkeypatch.setattr(edge.pressure, "_settings", settings)
+    await edge.pressure.measure()
+    # when more comes
+    answer = await send(admin, [cloud_event(1)])
+    # then it is refused with the limit, and when to come again
+    assert (answer.status_code, code_of(answer)) == (503, "overloaded")
+    assert answer.headers["Retry-After"] == "5"
+    assert answer.json()["context"] == {"of": "backlog", "limit": 1, "measured": 1}
+    assert await waiting(runtime) == 1
+    # and is taken once there is room
+    monkeypatch.undo()
+    await edge.pressure.measure()
+    assert refused(await send(admin, [cloud_event(1)])) == {}
+
+
+async def test_a_revoked_key_sends_events_for_less_than_five_seconds_more(
+    api: ApiClient, database: Database, clock: FixedClock
+) -> None:
+    # given a key that has just sent an event
+    device = await an_api_key(api)
+    assert refused(await send(device, [cloud_event(0)])) == {0: "robot_not_known"}
+    # when it is revoked
+    (key,) = await rows(database, api_keys)
+    revoked = await api.as_("admin").delete(f"/api-keys/{key.id}")
+    assert revoked.status_code == 204
+    # then all else is refused at once, and events within five seconds
+    assert code_of(await device.get("/auth/me")) == "invalid_api_key"
+    assert (await send(device, [cloud_event(0)])).status_code == 202
+    clock.advance(timedelta(seconds=5))
+    late = await send(device, [cloud_event(0)])
+    assert (late.status_code, code_of(late)) == (401, "invalid_api_key")

@@ -1,29 +1,40 @@
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 import pytest
 
-from robosure.contexts.eventflow.schemas import SAMPLE, EventResult
-from robosure.contexts.eventflow.service import reception
-from robosure.contexts.eventflow.service.reception import (
+from robosure.contexts.eventflow.schemas import SAMPLE
+from robosure.contexts.eventflow.service import forms
+from robosure.contexts.eventflow.service.forms import (
+    FORMS,
     NOT_JSON,
     Refusal,
-    Voice,
     parse_batch,
     parse_lines,
     parse_one,
 )
-from robosure.kernel.errors import Invalid
+from robosure.contexts.eventflow.service.voice import (
+    REMEMBERED,
+    RememberedRobots,
+    Voice,
+    own_source,
+)
+from robosure.kernel.errors import Invalid, Malformed, TooLarge
 from robosure.kernel.ids import uuid7
+from tests.support import FixedClock
 
 SUBJECT = UUID(str(SAMPLE["subject"]))
+OWN = own_source(SUBJECT)
 
 
 def verdict(event: Any) -> Refusal:
-    checked = reception._checked(event)
+    checked = forms._checked(event)
     assert isinstance(checked, Refusal)
     return checked
 
@@ -54,7 +65,7 @@ def test_a_bad_line_is_refused_alone() -> None:
 
 
 def test_a_valid_event_is_read() -> None:
-    event = reception._checked(SAMPLE)
+    event = forms._checked(SAMPLE)
 
     assert not isinstance(event, Refusal)
     assert event.subject == SUBJECT
@@ -102,28 +113,33 @@ def test_at_most_three_reasons_are_given() -> None:
 
 
 def an_event(**changes: Any) -> Any:
-    event = reception._checked({**SAMPLE, **changes})
+    event = forms._checked({**SAMPLE, **changes})
     assert not isinstance(event, Refusal)
     return event
 
 
 def test_one_speaks_for_known_robots_only() -> None:
-    assert Voice(frozenset({SUBJECT}), "robot_not_known").objection(an_event()) is None
+    assert (
+        Voice(frozenset({SUBJECT}), "robot_not_known").objection(an_event(), OWN)
+        is None
+    )
 
-    objection = Voice(frozenset({uuid7()}), "robot_not_known").objection(an_event())
+    objection = Voice(frozenset({uuid7()}), "robot_not_known").objection(
+        an_event(), OWN
+    )
     assert objection is not None
     assert objection.code == "robot_not_known"
 
 
 def test_an_insurer_speaks_for_all() -> None:
-    assert Voice(None, "").objection(an_event()) is None
+    assert Voice(None, "").objection(an_event(), OWN) is None
 
 
 def test_an_event_does_not_take_another_robots_name() -> None:
     everyone = Voice(None, "")
 
-    assert everyone.objection(an_event(source=f"/robots/{SUBJECT}")) is None
-    objection = everyone.objection(an_event(source=f"/robots/{uuid7()}"))
+    assert everyone.objection(an_event(source=f"/robots/{SUBJECT}"), OWN) is None
+    objection = everyone.objection(an_event(source=f"/robots/{uuid7()}"), OWN)
     assert objection is not None
     assert objection.code == "source_of_another_robot"
 
@@ -131,7 +147,129 @@ def test_an_event_does_not_take_another_robots_name() -> None:
 @pytest.mark.parametrize(
     ("raw", "id_"), [({"id": "a"}, "a"), ({"id": 1}, None), ("text", None)]
 )
-def test_a_result_names_the_event_if_it_has_a_name(raw: Any, id_: str | None) -> None:
-    assert reception._result(3, raw, Refusal("code", "why")) == EventResult(
-        index=3, id=id_, status="refused", code="code", detail="why"
-    )
+def test_a_refusal_names_the_event_if_it_has_a_name(raw: Any, id_: str | None) -> None:
+    assert verdict(raw).id == id_
+
+
+BATCH = FORMS["application/cloudevents-batch+json"]
+LINES = FORMS["application/x-ndjson"]
+ONE = FORMS["application/cloudevents+json"]
+
+
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        (ONE, orjson.dumps(SAMPLE)),
+        (BATCH, orjson.dumps([SAMPLE])),
+        (LINES, orjson.dumps(SAMPLE) + b"\r\n\n"),
+    ],
+)
+def test_a_body_read_as_a_whole_says_what_its_events_say_alone(
+    form: forms.Form, body: bytes
+) -> None:
+    assert form.read(body) == [forms._checked(SAMPLE)]
+
+
+def test_one_bad_event_is_refused_and_the_rest_of_its_body_is_read() -> None:
+    good, bad, last = BATCH.read(orjson.dumps([SAMPLE, {}, SAMPLE]))
+
+    assert good == last == forms._checked(SAMPLE)
+    assert bad == Refusal("missing_attribute", "type: Field required")
+
+
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        (LINES, b""),
+        (LINES, b" \n"),
+        (BATCH, b'[{"extension": NaN}]'),
+        (BATCH, b"[" + orjson.dumps(SAMPLE)[:-1] + b',"extension":Infinity}]'),
+        (ONE, orjson.dumps(SAMPLE)[:-1] + b',"extension":-Infinity}'),
+        # Together these lines would be two events; alone neither is any.
+        (LINES, orjson.dumps([SAMPLE, SAMPLE])[1:-1].replace(b',"type"', b',\n"type"')),
+    ],
+)
+def test_what_is_no_json_is_refused_in_every_form(
+    form: forms.Form, body: bytes
+) -> None:
+    with pytest.raises(Malformed):
+        form.read(body)
+
+
+@pytest.mark.parametrize("form", [BATCH, LINES])
+def test_too_many_events_are_refused_as_a_whole(form: forms.Form) -> None:
+    one = orjson.dumps(SAMPLE)
+    for event in (one, b"{}"):
+        lines = [event] * 1001
+        joined = b"[" + b",".join(lines) + b"]" if form is BATCH else b"\n".join(lines)
+        with pytest.raises(TooLarge):
+            form.read(joined)
+    whole = [one] * 1000
+    joined = b"[" + b",".join(whole) + b"]" if form is BATCH else b"\n".join(whole)
+    assert len(form.read(joined)) == 1000
+
+
+@dataclass
+class Registry:
+    """Robots of one organisation, and what it was asked."""
+
+    robots: set[UUID]
+    asked: list[set[UUID]] = field(default_factory=list)
+
+    async def of(
+        self, organisation_id: UUID, *, among: Collection[UUID]
+    ) -> frozenset[UUID]:
+        self.asked.append(set(among))
+        return frozenset(self.robots & set(among))
+
+
+async def test_a_known_robot_is_looked_up_again_after_ten_seconds() -> None:
+    # given a robot that was looked up
+    owner, robot, clock = uuid7(), uuid7(), FixedClock()
+    registry = Registry({robot})
+    robots = RememberedRobots(registry, clock)
+    assert await robots.of(owner, among={robot}) == {robot}
+    # when it changes hands, then it is still the owner's for less than ten seconds
+    registry.robots.clear()
+    clock.advance(REMEMBERED - timedelta(microseconds=1))
+    assert await robots.of(owner, among={robot}) == {robot}
+    assert len(registry.asked) == 1
+    clock.advance(timedelta(microseconds=1))
+    assert await robots.of(owner, among={robot}) == frozenset()
+
+
+async def test_a_robot_that_is_registered_just_now_counts_at_once() -> None:
+    # given an owner of one robot, who was refused for another
+    owner, old, new = uuid7(), uuid7(), uuid7()
+    registry = Registry({old})
+    robots = RememberedRobots(registry, FixedClock())
+    assert await robots.of(owner, among={old, new}) == {old}
+    # when that is registered
+    registry.robots.add(new)
+    # then it is known, and the other was not asked for again
+    assert await robots.of(owner, among={old, new}) == {old, new}
+    assert registry.asked == [{old, new}, {new}]
+
+
+async def test_what_is_one_owners_is_not_anothers() -> None:
+    robot = uuid7()
+    registry = Registry({robot})
+    robots = RememberedRobots(registry, FixedClock())
+    await robots.of(uuid7(), among={robot})
+    registry.robots.clear()
+    assert await robots.of(uuid7(), among={robot}) == frozenset()
+
+
+async def test_no_more_robots_are_remembered_than_there_is_room_for() -> None:
+    # given room for three, and two of one owner
+    registry = Registry({uuid7() for _ in range(4)})
+    first, second = list(registry.robots)[:2], list(registry.robots)[2:]
+    robots = RememberedRobots(registry, FixedClock(), most=3)
+    one, other = uuid7(), uuid7()
+    await robots.of(one, among=first)
+    # when two of another come
+    await robots.of(other, among=second)
+    # then the first make room
+    await robots.of(other, among=second)
+    await robots.of(one, among=first)
+    assert registry.asked == [set(first), set(second), set(first)]

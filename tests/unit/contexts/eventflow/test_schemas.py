@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from robosure.contexts.eventflow.events import TELEMETRY_TYPE, Telemetry
-from robosure.contexts.eventflow.schemas import EVENT_TYPES, SAMPLE, TelemetryData
+from robosure.contexts.eventflow.schemas import EVENT_TYPES, SAMPLE
 
 EVENT = EVENT_TYPES[TELEMETRY_TYPE].event
 
@@ -24,14 +24,13 @@ def test_the_schema_knows_every_reading_of_telemetry_and_no_other() -> None:
     known = EVENT_TYPES[TELEMETRY_TYPE].schema["properties"]
 
     assert list(known) == [reading.name for reading in fields(Telemetry)]
-    assert issubclass(TelemetryData, Telemetry)
 
 
 def test_the_sample_is_valid() -> None:
     event = EVENT.validate_json(orjson.dumps(SAMPLE))
 
     assert event.subject.version == 7
-    assert event.data.joint_currents[-1] is None
+    assert event.data["joint_currents"] == [0.11, -2.02, -1.53, -1.0, -0.06, None]
 
 
 def test_extension_attributes_are_passed_over() -> None:
@@ -47,15 +46,21 @@ def test_extension_attributes_are_passed_over() -> None:
         ({"id": "x" * 256}, "id", "string_too_long"),
         ({"source": "a\0b"}, "source", "string_pattern_mismatch"),
         ({"subject": "robot-1"}, "subject", "uuid_parsing"),
-        ({"time": "2026-03-02T08:17:21"}, "time", "timezone_aware"),
-        ({"time": "yesterday"}, "time", "value_error"),
-        ({"time": 1772439441}, "time", "value_error"),
-        ({"time": "1772439441"}, "time", "value_error"),
+        ({"time": "2026-03-02T08:17:21"}, "time", "rfc3339"),
+        ({"time": "yesterday"}, "time", "rfc3339"),
+        ({"time": 1772439441}, "time", "rfc3339"),
+        ({"time": "1772439441"}, "time", "rfc3339"),
+        ({"time": "2026-03-02"}, "time", "rfc3339"),
+        ({"time": "2026-03-02T08:17:21z"}, "time", "rfc3339"),
+        ({"time": "2026-03-02T08:17:21\u221205:30"}, "time", "rfc3339"),
+        ({"time": "2026-03-02T08:17:21Z\n"}, "time", "rfc3339"),
+        ({"time": "2026-03-02T08:17:60Z"}, "time", "datetime_from_date_parsing"),
         ({"time": "2026-13-02T08:17:21Z"}, "time", "datetime_from_date_parsing"),
-        ({"time": "0001-01-01T00:00:00+14:00"}, "time", "value_error"),
-        ({"datacontenttype": "text/xml"}, "datacontenttype", "value_error"),
-        ({"data": None}, "data", "dataclass_type"),
-        ({"data": []}, "data", "dataclass_type"),
+        ({"time": "0001-01-01T00:00:00+14:00"}, "time", "greater_than_equal"),
+        ({"time": "9999-12-31T23:59:59-14:00"}, "time", "less_than_equal"),
+        ({"datacontenttype": "text/xml"}, "datacontenttype", "string_pattern_mismatch"),
+        ({"data": None}, "data", "dict_type"),
+        ({"data": []}, "data", "dict_type"),
     ],
 )
 def test_attributes_must_be_what_cloud_events_says(
@@ -68,14 +73,17 @@ def test_attributes_must_be_what_cloud_events_says(
     ("data", "place", "kind"),
     [
         ({"joint_currents": ["0.5"]}, "data.joint_currents.0", "float_type"),
-        ({"joint_currents": 0.5}, "data.joint_currents", "tuple_type"),
+        ({"joint_currents": 0.5}, "data.joint_currents", "list_type"),
         ({"joint_currents": [None] * 129}, "data.joint_currents", "too_long"),
         ({"tool_current": True}, "data.tool_current", "float_type"),
         ({"cycle": 1.5}, "data.cycle", "int_type"),
         ({"cycle": 2**63}, "data.cycle", "less_than"),
         ({"protective_stop": 1}, "data.protective_stop", "bool_type"),
         ({"battery": 101}, "data.battery", "less_than_equal"),
-        ({"temperature": 20}, "data.temperature", "unexpected_keyword_argument"),
+        ({"temperature": -274}, "data.temperature", "greater_than_equal"),
+        ({"heading": 360.5}, "data.heading", "less_than_equal"),
+        ({"position_x": "12"}, "data.position_x", "float_type"),
+        ({"humidity": 20}, "data.humidity", "extra_forbidden"),
     ],
 )
 def test_data_must_match_the_schema_strictly(

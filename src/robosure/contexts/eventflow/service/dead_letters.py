@@ -1,0 +1,103 @@
+"""Dead letters: corrected, replayed or given up, by someone who says why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from pydantic import ValidationError
+
+from robosure.contexts.eventflow.schemas import EVENT_TYPES
+from robosure.kernel.errors import FieldError, Invalid, InvalidState
+from robosure.kernel.time import Clock
+from robosure.platform.database import WriteSession
+from robosure.platform.logging import LoggerMixin
+from robosure.platform.streams.letters import (
+    OPEN,
+    UNREADABLE,
+    Chosen,
+    ask_replay,
+    discard,
+    lock,
+    rewrite,
+)
+
+_SHOWN_ERRORS: Final = 20
+
+
+class DeadLetterService(LoggerMixin):
+    """What a person does about events that could not be handled."""
+
+    def __init__(self, session: WriteSession, clock: Clock) -> None:
+        self._session = session
+        self._clock = clock
+
+    async def edit(self, letter_id: UUID, data: Mapping[str, Any], *, by: UUID) -> None:
+        """Correct what the event says; which event it is stays as it is.
+
+        Raises:
+            NotFound: there is no such letter.
+            InvalidState: it is settled, being replayed, or nobody can read it.
+            Invalid: an event from outside may not say that; see its type.
+        """
+        letter = await lock(self._session, letter_id)
+        if letter.status not in OPEN or letter.type == UNREADABLE:
+            raise InvalidState("dead_letter_not_editable", status=letter.status)
+        content: dict[str, Any] = orjson.loads(letter.content)
+        if letter.source is None:
+            content["payload"] = dict(data)
+        else:
+            content["events"] = [_corrected(content["events"][0], data)]
+        await rewrite(self._session, letter_id, orjson.dumps(content).decode(), by=by)
+
+    async def replay(self, chosen: Chosen, *, by: UUID) -> list[UUID]:
+        """Have letters handled again, soon, each in a transaction of its own.
+
+        Raises:
+            InvalidState: one letter was named, and it cannot be replayed.
+        """
+        asked = await ask_replay(self._session, chosen, by=by)
+        await self._require_if_one(chosen, asked)
+        self.logger.info(
+            "eventflow.service.replay_started", letters=len(asked), by=str(by)
+        )
+        return asked
+
+    async def discard(self, chosen: Chosen, *, by: UUID, reason: str) -> list[UUID]:
+        """Give letters up, for a reason that is kept with them.
+
+        Raises:
+            InvalidState: one letter was named, and it is settled or being replayed.
+        """
+        at = self._clock.now()
+        given_up = await discard(self._session, chosen, by=by, reason=reason, at=at)
+        await self._require_if_one(chosen, given_up)
+        self.logger.info(
+            "eventflow.service.discard_completed", letters=len(given_up), by=str(by)
+        )
+        return given_up
+
+    async def _require_if_one(self, chosen: Chosen, found: list[UUID]) -> None:
+        if chosen.ids is not None and len(chosen.ids) == 1 and not found:
+            letter = await lock(self._session, chosen.ids[0])
+            raise InvalidState(
+                "dead_letter_not_open", status=letter.status, type=letter.type
+            )
+
+
+def _corrected(event: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    corrected = {**event, "data": dict(data)}
+    event_type = EVENT_TYPES[event["type"]]
+    try:
+        event_type.event.validate_json(orjson.dumps(corrected))
+    except ValidationError as error:
+        raise Invalid(
+            "invalid_data",
+            errors=tuple(
+                FieldError(".".join(map(str, e["loc"])), e["type"], e["msg"])
+                for e in error.errors(include_url=False, include_input=False)
+            )[:_SHOWN_ERRORS],
+        ) from error
+    return corrected
