@@ -17,8 +17,8 @@ from tests.support import ApiClient, Delivery, FixedClock
 
 _TABLES: Final = (
     "eventflow.events",
-    "eventflow.failed_events",
-    "risk.samples",
+    "risk.chunks",
+    "risk.days",
     "risk.windows",
     "risk.scores",
     "risk.robots",

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
-from pydantic import TypeAdapter
-
-from robosure.contexts.eventflow.events import TELEMETRY_TYPE, Telemetry
+from robosure.contexts.eventflow.events import TELEMETRY_TYPE
 from robosure.contexts.risk.domain import Limits, Sample
 from robosure.contexts.risk.service import RiskService
 from robosure.contexts.robots.events import ModelRegistered, RobotRegistered
@@ -22,23 +20,17 @@ from robosure.platform.streams import (
     on,
 )
 
-_TELEMETRY: Final = TypeAdapter(Telemetry)
-
 
 async def _telemetry(session: WriteSession, events: Sequence[StreamEvent]) -> None:
-    arrived: dict[UUID, list[Sample]] = defaultdict(list)
+    by_subject: defaultdict[str, list[Sample]] = defaultdict(list)
     for event in events:
-        sample = Sample.of(
-            _TELEMETRY.validate_python(event.data), at=event.time, key=_key(event)
+        by_subject[event.subject].append(
+            Sample.of(event.data, at=event.time, key=event.key.hex)
         )
-        arrived[UUID(event.subject)].append(sample)
-    if arrived:
+    if by_subject:
         at = max(event.received_at for event in events)
+        arrived = {UUID(subject): part for subject, part in by_subject.items()}
         await RiskService.on(session).take(arrived, at=at)
-
-
-def _key(event: StreamEvent) -> UUID:
-    return uuid5(NAMESPACE_URL, f"{event.source}\n{event.id}")
 
 
 async def _model_registered(

@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from robosure.contexts.risk.repository import stale_robots
+from robosure.contexts.risk.repository import robots_to_sum, stale_robots
 from robosure.contexts.risk.service import RiskService
+from robosure.platform.database import WriteSession
 from robosure.platform.jobs import Job
 from robosure.platform.logging import DomainLogger
+from robosure.platform.outages import infrastructure_is_away
 from robosure.platform.runtime import Runtime
 
 _log: Final = DomainLogger("risk", "jobs")
+_TOGETHER: Final = 50
+"""How many robots are scored in one transaction."""
+_PER_RUN: Final = 2_000
+"""Robots, and again those that are not done at once; the next run goes on."""
 
 
 async def _score_stale(runtime: Runtime, *ids: str) -> None:
-    for robot_id in [UUID(each) for each in ids] or await _waiting(runtime):
-        try:
-            async with runtime.database.write() as session:
-                await RiskService.on(session).score(robot_id, at=runtime.clock.now())
-        except Exception:  # noqa: BLE001 - one robot must not hold up the others
-            _log.failed("score", robot_id=str(robot_id))
+    waiting = deque([UUID(each) for each in ids] or await _waiting(runtime))
+    scored = 0
+    while waiting and scored < _PER_RUN:
+        together = [waiting.popleft() for _ in range(min(_TOGETHER, len(waiting)))]
+        scored += len(together)
+        waiting.extend(await _score(runtime, together))
 
 
 async def _waiting(runtime: Runtime) -> Sequence[UUID]:
     async with runtime.database.read() as session:
-        return await stale_robots(session)
+        return await stale_robots(session, limit=_PER_RUN)
+
+
+async def _score(runtime: Runtime, robots: Sequence[UUID]) -> Sequence[UUID]:
+    """Score robots together, or else one by one; return those that are not done."""
+    try:
+        async with runtime.database.write() as session:
+            return await RiskService.on(session).score(robots, at=runtime.clock.now())
+    except Exception as error:
+        if infrastructure_is_away(error):
+            raise
+        if len(robots) == 1:
+            # One robot must not hold up the others.
+            _log.failed("score", robot_id=str(robots[0]))
+            return []
+    return [more for robot in robots for more in await _score(runtime, [robot])]
+
+
+async def sum_up_some(session: WriteSession) -> bool:
+    """Sum up what arrived of some robots, but score none; return whether more waits."""
+    if waiting := await robots_to_sum(session, limit=_TOGETHER):
+        await RiskService.on(session).sum_up(waiting)
+    return bool(await robots_to_sum(session, limit=1))
 
 
 score_stale: Final = Job(

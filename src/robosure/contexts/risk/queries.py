@@ -18,7 +18,7 @@ from robosure.contexts.risk.domain import (
     window_start,
 )
 from robosure.contexts.risk.domain.model import MULTIPLIER_KNOTS
-from robosure.contexts.risk.domain.window import EPOCH
+from robosure.contexts.risk.domain.sample import EPOCH
 from robosure.contexts.risk.events import BAND_EDGES, BANDS
 from robosure.contexts.risk.schemas import (
     BandOut,
@@ -112,7 +112,7 @@ class RiskQueries:
             .order_by(windows.c.starts_at)
         )
         rows = (await self._session.execute(statement)).all()
-        found = [Window(row.starts_at, row.exposure, row.stale_from) for row in rows]
+        found = [Window(row.starts_at, row.exposure) for row in rows]
         return WindowsOut(
             items=[WindowOut.of(each) for each in found if each.exposure.samples]
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -14,10 +14,16 @@ from robosure.contexts.risk.domain import (
     Sample,
     Score,
     ScoreInputs,
-    Settled,
+    Summing,
+    Sums,
 )
-from robosure.contexts.risk.ports import Robots, Scores, Windows
-from robosure.contexts.risk.repository import SqlRobots, SqlScores, SqlWindows
+from robosure.contexts.risk.ports import Arrived, History, Robots, Scores, Telemetry
+from robosure.contexts.risk.repository import (
+    SqlHistory,
+    SqlRobots,
+    SqlScores,
+    SqlTelemetry,
+)
 from robosure.platform.database import WriteSession
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import counter
@@ -28,28 +34,38 @@ _SCORED = counter("risk_scores_total", "Scores found, by band.", ["band"])
 class RiskService(LoggerMixin):
     """Turns telemetry into scores.
 
-    Arriving telemetry is only stored and noted; summing it up waits for the scoring
-    that follows, so that many batches cost one.
+    Arriving telemetry is only stored, beside everything else; summing it up waits for
+    the scoring that follows, so that many batches cost one.
     """
 
-    def __init__(self, robots: Robots, *, windows: Windows, scores: Scores) -> None:
+    def __init__(
+        self,
+        robots: Robots,
+        *,
+        telemetry: Telemetry,
+        history: History,
+        scores: Scores,
+    ) -> None:
         self._robots = robots
-        self._windows = windows
+        self._telemetry = telemetry
+        self._history = history
         self._scores = scores
 
     @classmethod
     def on(cls, session: WriteSession) -> Self:
         """Build it on a transaction."""
         return cls(
-            SqlRobots(session), windows=SqlWindows(session), scores=SqlScores(session)
+            SqlRobots(session),
+            telemetry=SqlTelemetry(session),
+            history=SqlHistory(session),
+            scores=SqlScores(session),
         )
 
     async def take(
         self, arrived: Mapping[UUID, Sequence[Sample]], *, at: datetime
     ) -> None:
-        """Store new samples per robot, and ask for the robots to be scored."""
-        await self._robots.mark_stale(list(arrived), at=at)
-        await self._windows.add(arrived)
+        """Store new samples per robot, which asks for the robots to be scored."""
+        await self._telemetry.add(arrived, at=at)
 
     async def learn_model(
         self, model_id: UUID, limits: Limits, *, at: datetime
@@ -76,51 +92,100 @@ class RiskService(LoggerMixin):
         )
         await self._robots.mark_stale([robot_id], at=at)
 
-    async def score(self, robot_id: UUID, *, at: datetime) -> Score | None:
-        """Score a robot, if it is to be.
+    async def score(self, robot_ids: Collection[UUID], *, at: datetime) -> list[UUID]:
+        """Score those of the robots that are to be scored and that no one else is at.
+
+        A robot gets a new score unless there is no telemetry of it, or what a score is
+        made of has not changed.
 
         Returns:
-            Its new score; None where nothing was to be done, there is no telemetry, or
-            what a score is made of has not changed.
+            Those of which more telemetry waits than is summed up at once. They are
+            scored once all of it is.
         """
-        robot = await self._robots.lock_stale(robot_id)
-        if robot is None:
-            return None
-        settled, exposure = await self._sum_up(robot)
-        score = await self._new_score(robot, ScoreInputs(exposure, robot.limits), at)
-        await self._robots.mark_scored(
-            robot_id, settled=settled, score_id=score.id if score else robot.score_id
+        robots = await self._robots.lock(robot_ids)
+        arrived = await self._telemetry.arrived([each.robot_id for each in robots])
+        due = [each for each in robots if each.stale or each.robot_id in arrived]
+        if not due:
+            return []
+        sums = await self._sum_up(due, arrived)
+        behind = [each for each in arrived if arrived[each].more]
+        scores = {
+            robot.robot_id: await self._scored(robot, sums[robot.robot_id].exposure, at)
+            for robot in due
+            if robot.robot_id not in behind
+        }
+        await self._robots.mark_scored(scores)
+        self.logger.info(
+            "risk.service.score_completed",
+            robots=len(due),
+            behind=len(behind),
         )
-        return score
+        return behind
 
-    async def _sum_up(self, robot: RiskSubject) -> tuple[Settled, Exposure]:
-        stale = await self._windows.stale(robot.robot_id)
-        for window in stale:
-            samples = await self._windows.samples(
-                robot.robot_id, since=window.reads_from, before=window.ends_at
+    async def sum_up(self, robot_ids: Collection[UUID]) -> None:
+        """Sum up what arrived of robots, or a part of it if it is much; score none."""
+        robots = await self._robots.lock(robot_ids)
+        arrived = await self._telemetry.arrived([each.robot_id for each in robots])
+        due = [each for each in robots if each.robot_id in arrived]
+        if due:
+            await self._sum_up(due, arrived)
+
+    async def _sum_up(
+        self, robots: Sequence[RiskSubject], arrived: Mapping[UUID, Arrived]
+    ) -> Mapping[UUID, Sums]:
+        summing = {
+            robot.robot_id: Summing(
+                robot.settled,
+                arrived[robot.robot_id].first_at if robot.robot_id in arrived else {},
             )
-            await self._windows.save(robot.robot_id, window.refreshed(samples))
-        settled = robot.settled.before(stale[0].starts_at if stale else None)
-        windows = await self._windows.since(robot.robot_id, settled.until)
-        return settled.extended(windows)
+            for robot in robots
+        }
+        days = await self._history.days(
+            {robot: each.days_since for robot, each in summing.items()}
+        )
+        windows = await self._history.windows(
+            (robot, span)
+            for robot, each in summing.items()
+            for span in each.windows_of(days.get(robot, ()))
+        )
+        earlier = await self._telemetry.of_windows(
+            (robot, start)
+            for robot, each in summing.items()
+            for start in each.samples_of(windows.get(robot, ()))
+        )
+        sums = {
+            robot: each.sum_up(
+                arrived[robot].read() if robot in arrived else {},
+                earlier=earlier[robot].read() if robot in earlier else {},
+            )
+            for robot, each in summing.items()
+        }
+        await self._history.save(sums)
+        await self._telemetry.merge(
+            {robot: each.chunks for robot, each in arrived.items()},
+            closed=[(robot, start) for robot in sums for start in sums[robot].closed],
+        )
+        await self._robots.mark_summed(
+            {
+                robot.robot_id: sums[robot.robot_id].settled
+                for robot in robots
+                if sums[robot.robot_id].settled != robot.settled
+            }
+        )
+        return sums
 
-    async def _new_score(
-        self, robot: RiskSubject, inputs: ScoreInputs, at: datetime
-    ) -> Score | None:
-        if not inputs.exposure.samples:
+    async def _scored(
+        self, robot: RiskSubject, exposure: Exposure, at: datetime
+    ) -> UUID | None:
+        if not exposure.samples:
             return None
-        if robot.score_id is not None:
+        inputs = ScoreInputs(exposure, robot.limits)
+        # Samples are only ever added: with more of them, other things are new as well.
+        if robot.score_id is not None and robot.samples == exposure.samples:
             latest = await self._scores.get(robot.score_id)
             if latest.holds_for(inputs):
-                return None
+                return robot.score_id
         score = Score.of(robot.robot_id, inputs, at=at)
         self._scores.add(score)
         _SCORED.labels(score.band).inc()
-        self.logger.info(
-            "risk.service.score_completed",
-            robot_id=str(robot.robot_id),
-            score=str(score.score),
-            band=score.band,
-            samples=score.samples,
-        )
-        return score
+        return score.id

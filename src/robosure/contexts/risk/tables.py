@@ -1,22 +1,24 @@
 """Tables of the schema ``risk``, and the mapping of scores.
 
-``samples`` and ``windows`` are keyed by robot and time, so that what belongs together
-lies together; ``robots`` and ``models`` are copies of what the context robots told.
+``chunks`` hold samples by robot and window, and ``windows`` and ``days`` what they sum
+up to; ``robots`` and ``models`` are copies of what the context robots told.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import (
-    ARRAY,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     DateTime,
+    Identity,
     Index,
     Integer,
     Numeric,
     String,
     Table,
+    Text,
     Uuid,
     text,
 )
@@ -62,17 +64,25 @@ robots = Table(
     schema=SCHEMA,
 )
 
-samples = Table(
-    "samples",
+chunks = Table(
+    "chunks",
     metadata,
     Column("robot_id", Uuid, primary_key=True),
-    Column("at", DateTime(timezone=True), primary_key=True),
-    Column("key", Uuid, primary_key=True),
-    Column("protective_stop", Boolean),
-    Column("grip_lost", Boolean),
-    Column("complete", Boolean, nullable=False),
-    Column("joint_currents", ARRAY(Integer), nullable=False),
-    Column("joint_temperatures", ARRAY(Integer), nullable=False),
+    Column("window_start", DateTime(timezone=True), primary_key=True),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("arrived_at", DateTime(timezone=True), nullable=False),
+    Column("first_at", DateTime(timezone=True), nullable=False),
+    Column("samples", Integer, nullable=False),
+    # A JSON array of samples, each an array in the order of Sample's fields. As text,
+    # since it is read whole, and joined to others without being read.
+    Column("content", Text, nullable=False),
+    Column("summed", Boolean, nullable=False),
+    Index(
+        "ix_chunks_unsummed",
+        "robot_id",
+        "window_start",
+        postgresql_where=text("NOT summed"),
+    ),
     schema=SCHEMA,
 )
 
@@ -82,13 +92,15 @@ windows = Table(
     Column("robot_id", Uuid, primary_key=True),
     Column("starts_at", DateTime(timezone=True), primary_key=True),
     Column("exposure", JsonOf[Exposure](Exposure), nullable=False),
-    Column("stale_from", DateTime(timezone=True)),
-    Index(
-        "ix_windows_stale",
-        "robot_id",
-        "starts_at",
-        postgresql_where=text("stale_from IS NOT NULL"),
-    ),
+    schema=SCHEMA,
+)
+
+days = Table(
+    "days",
+    metadata,
+    Column("robot_id", Uuid, primary_key=True),
+    Column("starts_at", DateTime(timezone=True), primary_key=True),
+    Column("settled", JsonOf[Settled](Settled), nullable=False),
     schema=SCHEMA,
 )
 

@@ -16,17 +16,19 @@ from sqlalchemy import Table, select
 from robosure.contexts.eventflow.events import TELEMETRY_TYPE, Telemetry
 from robosure.contexts.risk.consumers import batch_handlers
 from robosure.contexts.risk.jobs import score_stale
-from robosure.contexts.risk.tables import robots, samples, scores, windows
+from robosure.contexts.risk.tables import chunks, days, robots, scores, windows
 from robosure.contexts.robots.events import ModelRegistered, RobotRegistered
 from robosure.kernel.ids import uuid7
 from robosure.kernel.money import Money
 from robosure.platform.database import Database
 from robosure.platform.runtime import Runtime
 from robosure.platform.streams import StreamEvent, publish
+from robosure.platform.streams.ingest import key_of
 from tests.support import Delivery, FixedClock
 from tests.unit.contexts.risk.factories import UR3
 
-STORED = (samples, windows, scores)
+SUMMED = (windows, days, scores)
+STORED = (chunks, *SUMMED)
 Rows = Callable[[Table], Awaitable[list[Any]]]
 
 
@@ -66,11 +68,13 @@ class RobotToScore:
         )
 
     def event(self, number: int, at: datetime, telemetry: Telemetry) -> StreamEvent:
+        subject, source, id_ = str(self.id), f"/robots/{self.id}", str(number)
         return StreamEvent(
-            source=f"/robots/{self.id}",
-            id=str(number),
+            key=key_of(subject, source, id_),
+            source=source,
+            id=id_,
             type=TELEMETRY_TYPE,
-            subject=str(self.id),
+            subject=subject,
             time=at,
             data=asdict(telemetry),
             received_at=self.clock.now(),
@@ -113,7 +117,9 @@ def rows(runtime: Runtime) -> Rows:
 @pytest.fixture
 def no_longer_stale(rows: Rows) -> Callable[[], Awaitable[bool]]:
     async def check() -> bool:
-        return all(row.stale_since is None for row in await rows(robots))
+        return all(row.stale_since is None for row in await rows(robots)) and all(
+            row.summed for row in await rows(chunks)
+        )
 
     return check
 

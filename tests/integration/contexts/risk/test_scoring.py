@@ -15,14 +15,17 @@ from sqlalchemy import delete
 
 from robosure.contexts.risk.consumers import batch_handlers
 from robosure.contexts.risk.jobs import score_stale
+from robosure.contexts.risk.repository import stale_robots
+from robosure.contexts.risk.repository.telemetry import SAMPLES_AT_ONCE
 from robosure.contexts.risk.service import RiskService
-from robosure.contexts.risk.tables import robots, samples, scores, windows
+from robosure.contexts.risk.tables import chunks, days, robots, scores, windows
 from robosure.kernel.ids import uuid7
 from robosure.platform.outbox import outbox
 from robosure.platform.runtime import Runtime
 from robosure.platform.streams import StreamEvent, publish
 from tests.integration.contexts.risk.conftest import (
     STORED,
+    SUMMED,
     RobotToScore,
     Rows,
     shuffled,
@@ -69,19 +72,19 @@ async def test_telemetry_becomes_a_score_that_is_told(
     assert told[0].payload["band"] == score.band
 
 
-async def test_the_same_events_again_change_no_row(
+async def test_the_same_events_again_change_no_sum_and_no_score(
     robot: RobotToScore, rows: Rows, no_longer_stale: Settled
 ) -> None:
     # given a robot that was scored
     events = _hour(robot)
     await robot.arrive(events)
     await robot.score()
-    before = [await rows(table) for table in STORED]
+    before = [await rows(table) for table in SUMMED]
     # when all events arrive again, shuffled and batched otherwise
     await robot.arrive(*shuffled(events, seed=1))
     await robot.score()
     # then nothing has changed
-    assert [await rows(table) for table in STORED] == before
+    assert [await rows(table) for table in SUMMED] == before
     assert await no_longer_stale()
 
 
@@ -124,8 +127,15 @@ async def test_live_telemetry_is_appended_to_what_was_summed_up(
         await robot.score()
 
     assert (await rows(scores))[-1].inputs == expected.inputs
-    (known,) = await rows(robots)
-    assert known.settled.until == at(3000)
+    (today,) = await rows(days)
+    assert today.settled.until == at(3000)
+    # and what arrived lies in one chunk a window, but for the one that may grow
+    stored = await rows(chunks)
+    assert [chunk.window_start for chunk in stored] == [
+        *(at(start) for start in (0, 600, 1200, 1800, 2400)),
+        *[at(3000)] * 3,
+    ]
+    assert [chunk.samples for chunk in stored] == [60] * 5 + [25, 25, 10]
 
 
 async def test_a_real_day_in_pieces_gives_its_known_figures(
@@ -200,7 +210,7 @@ async def test_a_robot_without_telemetry_is_not_scored(
 async def test_an_empty_batch_has_no_effect(robot: RobotToScore, rows: Rows) -> None:
     await robot.arrive([])
 
-    assert await rows(samples) == []
+    assert await rows(chunks) == []
 
 
 async def test_a_robot_being_scored_is_left_to_whoever_is_at_it(
@@ -208,7 +218,7 @@ async def test_a_robot_being_scored_is_left_to_whoever_is_at_it(
 ) -> None:
     await robot.arrive(_hour(robot))
     async with robot.database.write() as session:
-        await RiskService.on(session).score(robot.id, at=robot.clock.now())
+        await RiskService.on(session).score([robot.id], at=robot.clock.now())
         # when another worker comes while the first has not committed
         await robot.score()
     # then there is one score
@@ -246,7 +256,7 @@ async def test_batches_of_several_robots_in_any_order_do_not_deadlock(
 
     await asyncio.gather(*(arrive(order) for order in range(6)))
 
-    assert len(await rows(samples)) == 6 * 20
+    assert sum(chunk.samples for chunk in await rows(chunks)) == 6 * 6 * 20
 
 
 async def test_one_robot_that_cannot_be_scored_does_not_hold_up_the_others(
@@ -262,16 +272,139 @@ async def test_one_robot_that_cannot_be_scored_does_not_hold_up_the_others(
     await other.arrive(_hour(other))
     score = RiskService.score
 
-    async def fail(self: RiskService, robot_id: Any, **when: Any) -> Any:
-        if robot_id == robot.id:
+    async def fail(self: RiskService, robot_ids: Any, **when: Any) -> Any:
+        if robot.id in robot_ids:
             raise ArithmeticError
-        return await score(self, robot_id, **when)
+        return await score(self, robot_ids, **when)
 
     monkeypatch.setattr(RiskService, "score", fail)
     # when
     await robot.score()
     # then the other one is
     assert [row.robot_id for row in await rows(scores)] == [other.id]
+
+
+async def test_taking_telemetry_waits_for_no_one_who_scores(
+    robot: RobotToScore, rows: Rows
+) -> None:
+    # given a robot that is being scored
+    events = _hour(robot)
+    await robot.arrive(events[:300])
+    async with robot.database.write() as session:
+        await RiskService.on(session).score([robot.id], at=robot.clock.now())
+        # when more telemetry of it arrives before that is committed
+        await robot.arrive(events[300:])
+    # then it is there, and is scored next
+    await robot.score()
+    assert [score.samples for score in await rows(scores)] == [300, 360]
+
+
+async def test_much_telemetry_is_summed_up_in_parts_and_scored_once(
+    robot: RobotToScore, rows: Rows, no_longer_stale: Settled
+) -> None:
+    # given more samples than are summed up at once
+    number = 2 * SAMPLES_AT_ONCE + 1
+    events = [robot.event(each, at(each), telemetry()) for each in range(number)]
+    await robot.arrive(
+        *(events[start : start + 500] for start in range(0, number, 500))
+    )
+    # when
+    await robot.score()
+    # then there is one score, of all of them
+    assert [score.samples for score in await rows(scores)] == [number]
+    assert await no_longer_stale()
+
+
+async def test_a_part_is_not_scored_before_the_rest_is_summed_up(
+    robot: RobotToScore, rows: Rows
+) -> None:
+    # given more samples than are summed up at once
+    number = SAMPLES_AT_ONCE + 1000
+    events = [robot.event(each, at(each), telemetry()) for each in range(number)]
+    await robot.arrive(
+        *(events[start : start + 500] for start in range(0, number, 500))
+    )
+    # when a part of them is summed up
+    async with robot.database.write() as session:
+        behind = await RiskService.on(session).score([robot.id], at=at(0))
+    # then the robot is not scored, and still to be
+    assert behind == [robot.id]
+    assert await rows(scores) == []
+    assert sum(window.exposure.samples for window in await rows(windows)) < number
+    (known,) = await rows(robots)
+    assert known.stale_since is not None
+
+
+async def test_a_late_sample_changes_its_window_its_day_and_the_score(
+    robot: RobotToScore, rows: Rows
+) -> None:
+    # given samples on three days
+    day = 24 * 3600
+    seconds = [number * day + second for number in range(3) for second in (0, 5, 700)]
+    events = [robot.event(each, at(each), telemetry()) for each in seconds]
+    await robot.arrive(events)
+    await robot.score()
+    windows_before, days_before = await rows(windows), await rows(days)
+    # when one comes late, of the second day
+    await robot.arrive([robot.event(99, at(day + 3), telemetry(grip_lost=True))])
+    await robot.score()
+    # then that window and that day are changed, and no other
+    changed = [
+        after.starts_at
+        for before, after in zip(windows_before, await rows(windows), strict=True)
+        if before != after
+    ]
+    assert changed == [at(day)]
+    changed = [
+        after.starts_at
+        for before, after in zip(days_before, await rows(days), strict=True)
+        if before != after
+    ]
+    assert changed == [at(day - 8 * 3600)]
+    # and the score is the one of all of them
+    exposure = (await rows(scores))[-1].inputs.exposure
+    assert (exposure.samples, exposure.grip_loss.episodes) == (10, 1)
+    # and the window's samples are in one chunk
+    stored = await rows(chunks)
+    assert [chunk.samples for chunk in stored if chunk.window_start == at(day)] == [3]
+
+
+async def test_the_longest_waiting_robots_are_scored_first(
+    robot: RobotToScore, deliver: Delivery
+) -> None:
+    # given robots about which something became known one after the other
+    later, never, unknown = (replace(robot, id=uuid7()) for _ in range(3))
+    async with robot.database.write() as session:
+        publish(session, later.registered())
+        publish(session, never.registered())
+    await deliver()
+    await robot.score()
+    for each in (unknown, robot, later):
+        robot.clock.advance(timedelta(seconds=1))
+        await each.arrive([each.event(1, at(0), telemetry())])
+    # when it is asked who is to be scored
+    async with robot.database.read() as session:
+        waiting = await stale_robots(session, limit=10)
+        first = await stale_robots(session, limit=1)
+    # then it is those that are registered and have new telemetry, in that order
+    assert waiting == [robot.id, later.id]
+    assert first == [robot.id]
+
+
+async def test_away_is_told_and_not_blamed_on_robots(
+    robot: RobotToScore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    async def fail(self: RiskService, robot_ids: Any, **when: Any) -> Any:
+        asked.append(len(robot_ids))
+        raise ConnectionError
+
+    monkeypatch.setattr(RiskService, "score", fail)
+
+    with pytest.raises(ConnectionError):
+        await score_stale.run(robot.runtime, str(robot.id), str(uuid7()))
+    assert asked == [2]
 
 
 async def test_events_sent_twice_over_http_count_once(
@@ -289,7 +422,7 @@ async def test_events_sent_twice_over_http_count_once(
         await deliver(score_stale)
     # then nothing has changed
     assert first.status_code == 202, first.text
-    assert [score.samples for score in before[2]] == [360]
+    assert [score.samples for score in before[3]] == [360]
     assert [await rows(table) for table in STORED] == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID
 
 from robosure.contexts.eventflow.events import Telemetry
 from robosure.contexts.risk.domain import Limits, Sample
+from robosure.contexts.risk.domain.sample import EPOCH, MICROSECOND
 from tests.real_data import ur3_file
 
 EIGHT = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -35,7 +37,8 @@ def a_sample(seconds: float = 0, *, key: int | None = None, **differing: Any) ->
         **differing,
     }
     identity = int(seconds * 1000) if key is None else key
-    return Sample(at=at(seconds), key=UUID(int=identity), **fields)
+    moment = (at(seconds) - EPOCH) // MICROSECOND
+    return Sample(at_us=moment, key=UUID(int=identity).hex, **fields)
 
 
 def telemetry(**differing: Any) -> Telemetry:
@@ -49,6 +52,11 @@ def telemetry(**differing: Any) -> Telemetry:
         **differing,
     }
     return Telemetry(**fields)
+
+
+def sample_of(telemetry: Telemetry, moment: datetime, *, key: int = 7) -> Sample:
+    """Take it as an event carries it."""
+    return Sample.of(asdict(telemetry), at=moment, key=UUID(int=key).hex)
 
 
 def real_telemetry() -> list[tuple[datetime, Telemetry]]:

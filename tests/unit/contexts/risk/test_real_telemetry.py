@@ -5,21 +5,19 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime
 from decimal import Decimal
-from uuid import UUID
 
 from robosure.contexts.risk.domain import (
     CURRENT_MODEL,
     Exposure,
-    Sample,
     ScoreInputs,
 )
-from tests.unit.contexts.risk.factories import UR3, real_telemetry
+from tests.unit.contexts.risk.factories import UR3, real_telemetry, sample_of
 
 
 def test_a_real_day_gives_the_figures_counted_independently() -> None:
     # given 7,409 rows, in no order and some of them twice
     rows = enumerate(real_telemetry())
-    samples = [Sample.of(t, at=at, key=UUID(int=i)) for i, (at, t) in rows]
+    samples = [sample_of(t, at, key=i) for i, (at, t) in rows]
     arrived = [*samples, *samples[::20]]
     random.Random(7).shuffle(arrived)
     # when they are summed up
@@ -39,7 +37,7 @@ def test_a_real_day_gives_the_figures_counted_independently() -> None:
 
 def test_a_real_day_scores_elevated() -> None:
     rows = enumerate(real_telemetry())
-    samples = [Sample.of(t, at=at, key=UUID(int=i)) for i, (at, t) in rows]
+    samples = [sample_of(t, at, key=i) for i, (at, t) in rows]
 
     found = CURRENT_MODEL.assess(ScoreInputs(Exposure.of(samples), UR3))
 

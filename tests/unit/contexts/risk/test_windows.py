@@ -1,33 +1,25 @@
 from __future__ import annotations
 
-from datetime import timedelta
-from itertools import groupby
-
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
 from robosure.contexts.risk.domain import (
+    Day,
     Exposure,
     Sample,
     Settled,
     Window,
+    by_window,
+    day_start,
     window_start,
 )
 from tests.unit.contexts.risk.factories import EIGHT, a_sample, at
 
-
-def _window(*samples: Sample, stale_from: float | None = None) -> Window:
-    return Window(
-        EIGHT, Exposure.of(samples), None if stale_from is None else at(stale_from)
-    )
+_MIDNIGHT = 16 * 3600
+"""Seconds from eight o'clock."""
 
 
-def _windows(samples: list[Sample]) -> list[Window]:
-    ordered = sorted(samples, key=lambda sample: (sample.at, sample.key))
-    return [
-        Window(start, Exposure.of(inside), None)
-        for start, inside in groupby(ordered, key=lambda s: window_start(s.at))
-    ]
+def _window(*samples: Sample) -> Window:
+    return Window(window_start(samples[0].at), Exposure.of(samples))
 
 
 def test_windows_begin_every_ten_minutes() -> None:
@@ -37,40 +29,52 @@ def test_windows_begin_every_ten_minutes() -> None:
     assert window_start(at(-0.000001)) == at(-600)
 
 
-def test_a_window_whose_samples_follow_reads_only_these() -> None:
-    window = _window(a_sample(0), a_sample(5), stale_from=6)
+def test_samples_are_parted_by_the_windows_they_fall_in() -> None:
+    edge, next_edge = a_sample(0), a_sample(600)
+    within, last = a_sample(0.000001), a_sample(599.999999)
 
-    assert window.reads_from == at(6)
+    parts = by_window([next_edge, last, edge, within])
+
+    assert parts == {at(600): [next_edge], at(0): [last, edge, within]}
+
+
+def test_days_begin_at_midnight_in_utc() -> None:
+    assert day_start(EIGHT) == at(-8 * 3600)
+    assert day_start(at(_MIDNIGHT)) == at(_MIDNIGHT)
+    assert day_start(at(_MIDNIGHT - 0.000001)) == at(-8 * 3600)
+
+
+def test_samples_that_follow_are_added_to_a_window() -> None:
+    window = _window(a_sample(0), a_sample(5))
+
+    assert window.is_followed_by(at(5.000001))
+    assert window.extended([a_sample(7), a_sample(6)]) == (
+        _window(a_sample(0), a_sample(5), a_sample(6), a_sample(7))
+    )
     assert window.ends_at == at(600)
-    assert window.refreshed([a_sample(6)]) == _window(
-        a_sample(0), a_sample(5), a_sample(6)
-    )
 
 
-def test_a_window_with_a_late_sample_reads_all_again() -> None:
-    window = _window(a_sample(0), a_sample(5), stale_from=5)
+@pytest.mark.parametrize("second", [4, 5])
+def test_samples_do_not_follow_if_the_first_is_no_later_than_the_last(
+    second: int,
+) -> None:
+    window = _window(a_sample(0), a_sample(5))
 
-    assert window.reads_from == EIGHT
-    assert window.refreshed([a_sample(5), a_sample(0), a_sample(5, key=1)]) == (
-        _window(a_sample(0), a_sample(5), a_sample(5, key=1))
-    )
+    assert not window.is_followed_by(at(second))
 
 
-def test_a_new_window_reads_all() -> None:
-    window = _window(stale_from=3)
-
-    assert window.reads_from == EIGHT
-    assert window.refreshed([a_sample(3)]) == _window(a_sample(3))
-    assert _window(a_sample(3)).reads_from == EIGHT
+def test_anything_follows_an_empty_window() -> None:
+    assert Window(EIGHT).is_followed_by(EIGHT)
 
 
 def test_all_but_the_last_window_is_settled() -> None:
-    samples = [a_sample(second) for second in (0, 599, 601, 1300)]
+    first, second, third = (a_sample(0), a_sample(599)), a_sample(601), a_sample(1300)
+    windows = [_window(*first), _window(second), _window(third)]
 
-    settled, exposure = Settled().extended(_windows(samples))
+    settled, exposure = Settled().extended(windows)
 
-    assert settled == Settled(Exposure.of(samples[:3]), at(1200))
-    assert exposure == Exposure.of(samples)
+    assert settled == Settled(Exposure.of([*first, second]), at(1200))
+    assert exposure == Exposure.of([*first, second, third])
 
 
 def test_what_is_settled_holds_until_an_earlier_window_changes() -> None:
@@ -83,48 +87,20 @@ def test_what_is_settled_holds_until_an_earlier_window_changes() -> None:
     assert settled.extended([]) == (settled, settled.exposure)
 
 
-@given(
-    st.lists(
-        st.lists(
-            st.builds(
-                a_sample,
-                st.integers(0, 4000),
-                key=st.integers(0, 2),
-                protective_stop=st.sampled_from([True, False, None]),
-            ),
-            min_size=1,
-            max_size=8,
-        ),
-        max_size=8,
+def test_a_day_is_settled_up_to_its_last_window_until_it_is_over() -> None:
+    windows = [_window(a_sample(0)), _window(a_sample(700))]
+    whole = Exposure.of([a_sample(0), a_sample(700)])
+    day = Day.kept(day_start(EIGHT))
+
+    today = day.extended(windows, over=False)
+    yesterday = day.extended(windows, over=True)
+
+    assert (today.settled, today.exposure) == (
+        Settled(windows[0].exposure, at(600)),
+        whole,
     )
-)
-def test_scoring_after_each_batch_ends_where_scoring_once_does(
-    batches: list[list[Sample]],
-) -> None:
-    # given samples that arrive in batches, in any order, some of them again
-    stored: dict[tuple[object, object], Sample] = {}
-    windows: dict[object, Window] = {}
-    settled, exposure = Settled(), Exposure()
-    for batch in batches:
-        new = [s for s in batch if stored.setdefault((s.at, s.key), s) is s]
-        # when the windows they fall in are brought up to date after each
-        touched = sorted({window_start(sample.at) for sample in new})
-        for start in touched:
-            stale_from = min(s.at for s in new if window_start(s.at) == start)
-            before = windows.get(start, Window(start, Exposure(), None))
-            stale = Window(start, before.exposure, stale_from)
-            read = [s for s in stored.values() if _within(s, stale)]
-            windows[start] = stale.refreshed(read)
-        settled = settled.before(touched[0] if touched else None)
-        rest = [w for w in windows.values() if _from(w, settled)]
-        settled, exposure = settled.extended(sorted(rest, key=lambda w: w.starts_at))
-    # then the exposure is that of all samples at once
-    assert exposure == Exposure.of(stored.values())
-
-
-def _within(sample: Sample, window: Window) -> bool:
-    return window.reads_from <= sample.at < window.starts_at + timedelta(minutes=10)
-
-
-def _from(window: Window, settled: Settled) -> bool:
-    return settled.until is None or window.starts_at >= settled.until
+    assert not today.is_over
+    assert yesterday.settled == Settled(whole, at(_MIDNIGHT))
+    assert yesterday.is_over
+    assert yesterday.before(at(600)) == day
+    assert yesterday.before(None) == yesterday

@@ -23,11 +23,20 @@ from robosure.contexts.risk.domain.model import (
 from robosure.contexts.risk.domain.readings import CURRENT, TEMPERATURE, Distribution
 from robosure.contexts.risk.domain.sample import Sample
 from robosure.contexts.risk.domain.score import Score
+from robosure.contexts.risk.domain.summing import (
+    ByWindow,
+    RiskSubject,
+    Span,
+    Summing,
+    Sums,
+)
 from robosure.contexts.risk.domain.window import (
     WINDOW,
-    RiskSubject,
+    Day,
     Settled,
     Window,
+    by_window,
+    day_start,
     window_start,
 )
 
@@ -38,7 +47,9 @@ __all__ = [
     "TEMPERATURE",
     "WINDOW",
     "Assessment",
+    "ByWindow",
     "Credibility",
+    "Day",
     "Distribution",
     "Exposure",
     "Factor",
@@ -51,8 +62,13 @@ __all__ = [
     "ScoreInputs",
     "ScoringModel",
     "Settled",
+    "Span",
+    "Summing",
+    "Sums",
     "Window",
     "band_of",
+    "by_window",
+    "day_start",
     "multiplier_of",
     "replay",
     "window_start",

@@ -20,11 +20,16 @@ from robosure.contexts.risk.domain.readings import (
     Distribution,
     Scale,
 )
-from robosure.contexts.risk.domain.sample import Sample
+from robosure.contexts.risk.domain.sample import (
+    MICROSECOND,
+    Readings,
+    Sample,
+    moment_of,
+)
 
 LONGEST_STEP: Final = timedelta(seconds=60)
 """Between samples further apart than this the robot was not in operation."""
-_MICROSECOND: Final = timedelta(microseconds=1)
+_LONGEST_STEP_US: Final = LONGEST_STEP // MICROSECOND
 
 
 @dataclass(frozen=True)
@@ -96,19 +101,19 @@ class Exposure:
     @classmethod
     def of(cls, samples: Iterable[Sample]) -> Exposure:
         """Sum up samples, in whatever order and however often they are given."""
-        unique = {(sample.at, sample.key): sample for sample in samples}
+        unique = {sample[:2]: sample for sample in samples}
         ordered = [unique[moment] for moment in sorted(unique)]
         if not ordered:
             return cls()
-        steps = (_step(before.at, now.at) for before, now in pairwise(ordered))
+        moments = [sample.at_us for sample in ordered]
         return cls(
             samples=len(ordered),
-            incomplete=sum(not sample.complete for sample in ordered),
-            operating_us=sum(steps),
-            first_at=ordered[0].at,
-            last_at=ordered[-1].at,
-            protective_stop=Flag.of(sample.protective_stop for sample in ordered),
-            grip_loss=Flag.of(sample.grip_lost for sample in ordered),
+            incomplete=[sample.complete for sample in ordered].count(False),
+            operating_us=_operating_us(moments),
+            first_at=moment_of(moments[0]),
+            last_at=moment_of(moments[-1]),
+            protective_stop=Flag.of([sample.protective_stop for sample in ordered]),
+            grip_loss=Flag.of([sample.grip_lost for sample in ordered]),
             joint_currents=_per_joint(CURRENT, [s.joint_currents for s in ordered]),
             joint_temperatures=_per_joint(
                 TEMPERATURE, [s.joint_temperatures for s in ordered]
@@ -130,7 +135,7 @@ class Exposure:
             incomplete=self.incomplete + later.incomplete,
             operating_us=self.operating_us
             + later.operating_us
-            + _step(self.last_at, later.first_at),
+            + _operating_us([0, (later.first_at - self.last_at) // MICROSECOND]),
             first_at=self.first_at,
             last_at=later.last_at,
             protective_stop=self.protective_stop + later.protective_stop,
@@ -142,14 +147,12 @@ class Exposure:
         )
 
 
-def _step(before: datetime, now: datetime) -> int:
-    step = now - before
-    return step // _MICROSECOND if step <= LONGEST_STEP else 0
+def _operating_us(moments: Sequence[int]) -> int:
+    steps = [now - before for before, now in pairwise(moments)]
+    return sum(step for step in steps if step <= _LONGEST_STEP_US)
 
 
-def _per_joint(
-    scale: Scale, rows: Sequence[tuple[int | None, ...]]
-) -> tuple[Distribution, ...]:
+def _per_joint(scale: Scale, rows: Sequence[Readings]) -> tuple[Distribution, ...]:
     return tuple(scale.count(joint) for joint in zip_longest(*rows))
 
 

@@ -45,9 +45,10 @@ class Distribution:
 
     def __add__(self, other: Distribution) -> Distribution:
         known = [each for each in (self.highest, other.highest) if each is not None]
-        bins = Counter(self.bins)
-        bins.update(other.bins)
-        return Distribution(dict(bins), max(known, default=None))
+        bins = self.bins.copy()
+        for bin_, count in other.bins.items():
+            bins[bin_] = bins.get(bin_, 0) + count
+        return Distribution(bins, max(known, default=None))
 
 
 NO_READINGS: Final = Distribution()
@@ -66,7 +67,8 @@ class Scale:
     def count(self, readings: Iterable[int | None]) -> Distribution:
         """Count readings, in thousandths; the unknown are left out."""
         known = [each for each in readings if each is not None]
-        bins = Counter(-(-each // self.width) for each in known)
+        width = self.width
+        bins = Counter([-(-each // width) for each in known])
         return Distribution(dict(bins), max(known, default=None))
 
     def bin_of(self, limit: Decimal) -> int:

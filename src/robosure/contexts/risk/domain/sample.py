@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
-from uuid import UUID
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
 
-from robosure.contexts.eventflow.events import Telemetry
 from robosure.kernel.errors import Invalid
 from robosure.kernel.time import utc
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
 _LARGEST_READING: Final = 1_000_000
 """Amperes or degrees. Beyond it, a reading is a fault of the sensor and unknown."""
 _YEARS: Final = range(1970, 9999)
 """In which windows can be computed with; a clock outside of them is not set."""
 
+Readings = Sequence[int | None]
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+
+class Sample(NamedTuple):
     """One moment of a robot, in integers, so that sums do not depend on their order.
 
+    A tuple, since there are tens of thousands of them in a second; in the order in
+    which samples are sorted.
+
     Attributes:
-        key: which event it is; orders samples of one moment.
+        at_us: when, in microseconds since 1970.
+        key: which event it is, in hexadecimal digits; orders samples of one moment.
         complete: whether every reading that such a robot gives is there. A robot with
             joints gives a protective-stop flag, a grip flag, the tool's current and
             each joint's current, temperature and speed; one without joints gives a
@@ -32,46 +37,78 @@ class Sample:
             unknown.
     """
 
-    at: datetime
-    key: UUID
+    at_us: int
+    key: str
     protective_stop: bool | None
     grip_lost: bool | None
     complete: bool
-    joint_currents: tuple[int | None, ...]
-    joint_temperatures: tuple[int | None, ...]
+    joint_currents: Readings
+    joint_temperatures: Readings
 
     @classmethod
-    def of(cls, telemetry: Telemetry, *, at: datetime, key: UUID) -> Sample:
+    def of(cls, telemetry: Mapping[str, Any], *, at: datetime, key: str) -> Sample:
         """Keep what risk needs of the telemetry.
+
+        Args:
+            telemetry: canonical and validated, as events carry it; see
+                :class:`~robosure.contexts.eventflow.events.Telemetry`.
+            at: when it was.
+            key: which event it is.
 
         Raises:
             Invalid: the time has no zone, or is out of all range.
         """
-        moment = utc(at)
+        moment = at if at.tzinfo is UTC else utc(at)
         if moment.year not in _YEARS:
             raise Invalid("sample_time_out_of_range", at=at.isoformat())
-        currents = tuple(_thousandths(each) for each in telemetry.joint_currents)
-        temperatures = tuple(
-            _thousandths(each) for each in telemetry.joint_temperatures
-        )
-        of_joints = (*currents, *temperatures, *telemetry.joint_speeds)
-        expected: tuple[object, ...] = (telemetry.protective_stop,)
-        if of_joints:
-            expected += (telemetry.grip_lost, telemetry.tool_current, *of_joints)
+        reading = telemetry.get
+        stop, grip = reading("protective_stop"), reading("grip_lost")
+        currents = _thousandths(reading("joint_currents", ()))
+        temperatures = _thousandths(reading("joint_temperatures", ()))
+        speeds = reading("joint_speeds", ())
+        complete = stop is not None
+        if complete and (currents or temperatures or speeds):
+            complete = not (
+                grip is None
+                or reading("tool_current") is None
+                or None in currents
+                or None in temperatures
+                or None in speeds
+            )
         return cls(
-            at=moment,
-            key=key,
-            protective_stop=telemetry.protective_stop,
-            grip_lost=telemetry.grip_lost,
-            complete=None not in expected,
-            joint_currents=tuple(
-                None if each is None else abs(each) for each in currents
-            ),
-            joint_temperatures=temperatures,
+            (moment - EPOCH) // MICROSECOND,
+            key,
+            stop,
+            grip,
+            complete,
+            [each if each is None else abs(each) for each in currents],
+            temperatures,
         )
 
+    @property
+    def at(self) -> datetime:
+        """When it was, in UTC."""
+        return moment_of(self.at_us)
 
-def _thousandths(reading: float | None) -> int | None:
+
+def moment_of(microseconds: int) -> datetime:
+    """Return the moment so long after the beginning of 1970, in UTC."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def _thousandths(readings: Sequence[Any]) -> list[int | None]:
+    if not readings:
+        return []
+    try:
+        found: list[int | None] = [round(each * 1000) for each in readings]
+    except (TypeError, ValueError, OverflowError):  # None, not a number, infinite
+        return [_thousandth(each) for each in readings]
+    if max([abs(each) for each in readings]) <= _LARGEST_READING:
+        return found
+    return [_thousandth(each) for each in readings]
+
+
+def _thousandth(reading: float | None) -> int | None:
     if reading is None or not abs(reading) <= _LARGEST_READING:
         return None
     return round(reading * 1000)
