@@ -3,13 +3,25 @@
 Every call to a system outside goes through :class:`HttpClient`. While a host's breaker
 is open the call fails at once with ``Unavailable("circuit_open")``; the caller states
 its degraded answer.
+
+What customers name as a receiver is called with :meth:`HttpClient.post_once`, which
+keeps to public addresses: a name is resolved once, every address it has is checked, and
+the connection goes to one of those, so that a name that resolves to something else a
+moment later (DNS rebinding) gains nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import httpx
 import stamina
@@ -23,21 +35,56 @@ from robosure.platform.settings import Settings
 
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class _WorthRetryingError(Exception):
     """The answer, or its absence, is one that trying again may change."""
 
 
+class AddressRefused(Unavailable):
+    """The name leads to an address that calls may not go to."""
+
+
+class TimedOut(Unavailable):
+    """There was no whole answer in time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a receiver answered.
+
+    Attributes:
+        body: its beginning, as far as it was to be kept.
+    """
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+
 class HttpClient(LoggerMixin):
     """The one client for outgoing calls."""
 
     def __init__(
-        self, settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        settings: Settings,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
         self._client = httpx.AsyncClient(
             timeout=settings.outgoing_timeout_seconds, transport=transport
         )
+        # Connections are not kept: two names at one address would share them, and with
+        # them the certificate that was checked for one.
+        self._receivers = transport or httpx.AsyncHTTPTransport(
+            limits=httpx.Limits(max_keepalive_connections=0)
+        )
+        self._resolve = resolve or _SystemResolver()
+        self._timeout = settings.outgoing_timeout_seconds
         self._attempts = settings.outgoing_attempts
         self._breakers = AsyncCircuitBreakerFactory(
             default_threshold=settings.breaker_failures,
@@ -54,6 +101,7 @@ class HttpClient(LoggerMixin):
         traceback: TracebackType | None,
     ) -> None:
         await self._client.aclose()
+        await self._receivers.aclose()
 
     async def request(
         self,
@@ -97,6 +145,91 @@ class HttpClient(LoggerMixin):
             raise Unavailable("no_answer", url=_origin(url)) from error
         raise AssertionError  # pragma: no cover - the loop returns or raises
 
+    async def post_once(
+        self,
+        url: str,
+        *,
+        content: bytes,
+        headers: dict[str, str],
+        keep: int,
+        private: bool = False,
+    ) -> Answer:
+        """Send a POST to an address that somebody else chose, for a caller who retries.
+
+        One attempt, within the outgoing timeout altogether. Any answer is handed over,
+        redirects too; nothing is remembered of it, neither cookies nor failures.
+
+        Args:
+            url: absolute.
+            content: the body.
+            headers: all that are sent, besides those that HTTP itself needs.
+            keep: how many bytes of the answer's body are read.
+            private: whether addresses may be called that are not public.
+
+        Raises:
+            AddressRefused: the name has an address that is not public.
+            TimedOut: there was no whole answer in time.
+            Unavailable: nobody was reached, or what came is no answer (``no_answer``).
+        """
+        try:
+            target = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise Unavailable("no_answer", reason=str(error)) from error
+        try:
+            async with asyncio.timeout(self._timeout):
+                addresses = await self._admitted(target, private=private)
+                for address in addresses[:-1]:
+                    try:
+                        return await self._post(target, address, content, headers, keep)
+                    except httpx.ConnectError:
+                        continue  # the name has another address
+                return await self._post(target, addresses[-1], content, headers, keep)
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise TimedOut("timed_out", url=_origin(url)) from error
+        except (httpx.HTTPError, OSError, UnicodeError) as error:
+            reason = str(error) or type(error).__name__
+            raise Unavailable("no_answer", url=_origin(url), reason=reason) from error
+
+    async def _admitted(self, target: httpx.URL, *, private: bool) -> Sequence[str]:
+        port = target.port or (443 if target.scheme == "https" else 80)
+        addresses = await self._resolve(target.host, port)
+        refused = [each for each in addresses if not (private or is_public(each))]
+        if refused or not addresses:
+            raise AddressRefused("address_refused", host=target.host)
+        return addresses
+
+    async def _post(
+        self,
+        target: httpx.URL,
+        address: str,
+        content: bytes,
+        headers: dict[str, str],
+        keep: int,
+    ) -> Answer:
+        """Send to this address of the target, as the name it goes by."""
+        request = httpx.Request(
+            "POST",
+            target,
+            content=content,
+            # Undone compression may be a thousand times as long as what was sent.
+            headers={"Accept-Encoding": "identity", **headers},
+            extensions={
+                "timeout": httpx.Timeout(self._timeout).as_dict(),
+                "sni_hostname": target.host,
+            },
+        )
+        request.url = target.copy_with(host=address)
+        response = await self._receivers.handle_async_request(request)
+        try:
+            kept = bytearray()
+            async for chunk in cast("httpx.AsyncByteStream", response.stream):
+                kept += chunk
+                if len(kept) >= keep:
+                    break
+        finally:
+            await response.aclose()
+        return Answer(response.status_code, response.headers, bytes(kept[:keep]))
+
     async def _once(
         self, method: str, url: str, headers: dict[str, str], options: dict[str, Any]
     ) -> httpx.Response:
@@ -119,3 +252,37 @@ class HttpClient(LoggerMixin):
 def _origin(url: str) -> str:
     parsed = httpx.URL(url)
     return f"{parsed.scheme}://{parsed.netloc.decode()}"
+
+
+class _SystemResolver:
+    """Resolves names as the machine does, in threads of its own.
+
+    Nothing can call off a lookup. The event loop's few threads would soon all wait for
+    name servers that never answer, and everybody else for them.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(64, thread_name_prefix="resolver")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Return each address once, the preferred one first."""
+        lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._threads, lookup)
+        return list(dict.fromkeys(str(address[4][0]) for address in found))
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one that everybody on the Internet may call.
+
+    Loopback, link-local, private, shared, multicast and reserved ones are not, and
+    neither is an IPv6 address that stands for such an IPv4 address.
+    """
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast

@@ -1,14 +1,20 @@
-"""Notifications: telling holders what happened to their policies, money and claims.
+"""Notifications: telling organisations, and their systems, what happened.
 
-Owns the schema ``notifications`` and the templates. Listens to
-``policies.PolicyBound``, ``payments.InstalmentPaid``, ``payments.InstalmentFailed``,
-``claims.ClaimReported``, ``claims.ClaimDecided`` and ``claims.ClaimPaid``, and keeps a
-copy of where organisations get their notices (``identity.OrganisationRegistered``).
-Tells nothing.
+Owns the schema ``notifications`` and the templates. Tells people by e-mail and in the
+app of ``policies.PolicyBound``, ``payments.InstalmentPaid``,
+``payments.InstalmentFailed``, ``claims.ClaimReported``, ``claims.ClaimDecided`` and
+``claims.ClaimPaid``, and keeps a copy of where organisations get their notices
+(``identity.OrganisationRegistered``). Tells systems of the same by webhook, and of
+``robots.RobotRegistered``, ``robots.RobotChanged`` and ``risk.RobotScored``, for which
+it keeps whom a robot concerns. Publishes ``WebhookEndpointDisabled``.
 """
 
 from robosure.contexts.notifications.consumers import consumers
-from robosure.contexts.notifications.jobs import deliver_due
+from robosure.contexts.notifications.jobs import (
+    deliver_due,
+    forget_webhooks,
+    send_webhooks,
+)
 from robosure.contexts.notifications.routes import router
 from robosure.platform.context import Context
 
@@ -16,7 +22,7 @@ context = Context(
     name="notifications",
     router=router,
     consumers=consumers,
-    jobs=[deliver_due],
+    jobs=[deliver_due, send_webhooks, forget_webhooks],
     permissions={
         "deliveries:read": {"admin", "support", "compliance"},
         "messages:read": {
@@ -27,6 +33,9 @@ context = Context(
             "compliance",
             "support",
             "policyholder",
+            "operator_admin",
+            "manufacturer_admin",
         },
+        "webhooks:manage": {"admin", "operator_admin", "manufacturer_admin"},
     },
 )

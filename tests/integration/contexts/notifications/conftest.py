@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -10,13 +10,16 @@ import pytest
 from sqlalchemy import select
 
 from robosure.contexts.identity.events import OrganisationRegistered
+from robosure.contexts.notifications.consumers import consumers
 from robosure.contexts.notifications.domain import Occasion, Recipient, Template
 from robosure.contexts.notifications.service import NotificationService
 from robosure.contexts.notifications.tables import deliveries
 from robosure.contexts.payments.events import InstalmentPaid
+from robosure.kernel.events import DomainEvent
 from robosure.kernel.ids import uuid7
-from robosure.platform.events import publish
+from robosure.platform.events import Envelope, publish, type_of
 from robosure.platform.runtime import Runtime
+from tests.integration.contexts.notifications.receiver import Receiver, listening
 from tests.support import Delivery, FixedClock
 from tests.unit.contexts.payments.factories import NOON, eur
 
@@ -41,6 +44,15 @@ def instalment_paid() -> InstalmentPaid:
         amount=eur("93.34"),
         paid_at=NOON,
     )
+
+
+async def handle_again(runtime: Runtime, fact: DomainEvent, event_id: UUID) -> None:
+    """Handle a fact as if neither the stream nor the inbox knew that it was handled."""
+    envelope = Envelope(event_id, type_of(type(fact)), 1, NOON, None, None, None)
+    for consumer in consumers:
+        if consumer.event is type(fact):
+            async with runtime.database.write() as session:
+                await consumer.handler(session, fact, envelope)
 
 
 @pytest.fixture
@@ -83,3 +95,15 @@ async def acme_registered(runtime: Runtime, deliver: Delivery) -> None:
     async with runtime.database.write() as session:
         publish(session, acme())
     await deliver()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with listening() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def other_receiver() -> AsyncIterator[Receiver]:
+    async with listening() as receiver:
+        yield receiver

@@ -6,7 +6,7 @@ from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from robosure.contexts.claims.events import ClaimDecided, ClaimPaid, ClaimReported
 from robosure.contexts.notifications.jobs import deliver_due
@@ -16,13 +16,14 @@ from robosure.kernel.events import DomainEvent
 from robosure.kernel.ids import uuid7
 from robosure.platform.events import publish
 from robosure.platform.runtime import Runtime
-from robosure.platform.streams.inbox import dead_letters, inbox
+from robosure.platform.streams.letters import dead_letters
 from tests.integration.contexts.notifications.conftest import (
     HOLDER,
     INSURER,
     Rows,
     Tell,
     acme,
+    handle_again,
     instalment_paid,
 )
 from tests.support import Delivery
@@ -140,13 +141,12 @@ async def test_a_fact_that_is_delivered_again_is_not_told_again(
     runtime: Runtime, deliver: Delivery, rows: Rows
 ) -> None:
     # given a fact that was told
-    await tell(runtime, instalment_paid())
+    fact = instalment_paid()
+    await tell(runtime, fact)
     await deliver()
     before = await rows()
     # when the stream and even the inbox forget it was handled
-    await runtime.redis.xgroup_setid("robosure:events:payments", "notifications", "0")
-    async with runtime.database.write() as session:
-        await session.execute(delete(inbox).where(inbox.c.consumer == "notifications"))
+    await handle_again(runtime, fact, before[0].event_id)
     await deliver(deliver_due)
     # then nothing is told or sent again
     assert await rows() == before

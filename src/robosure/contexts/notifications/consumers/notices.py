@@ -1,4 +1,4 @@
-"""What holders are told of, and the copy of where their notices go."""
+"""What people are told of, and the copy of where their notices go."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 from robosure.contexts.claims.events import ClaimDecided, ClaimPaid, ClaimReported
 from robosure.contexts.identity.events import OrganisationRegistered
 from robosure.contexts.notifications.domain import Occasion, Recipient, Template
+from robosure.contexts.notifications.events import WebhookEndpointDisabled
 from robosure.contexts.notifications.jobs import deliver_due
 from robosure.contexts.notifications.service import NotificationService
 from robosure.contexts.payments.events import InstalmentFailed, InstalmentPaid
 from robosure.contexts.policies.events import PolicyBound
+from robosure.kernel.events import DomainEvent
 from robosure.platform.database import WriteSession
 from robosure.platform.jobs import defer
 from robosure.platform.streams import Consumer, Envelope, on
@@ -68,6 +70,19 @@ async def _claim_paid(
     await _tell(session, event, envelope, Template.CLAIM_PAID, event.number)
 
 
+async def _webhook_endpoint_disabled(
+    session: WriteSession, event: WebhookEndpointDisabled, envelope: Envelope
+) -> None:
+    occasion = Occasion(
+        event_id=envelope.event_id,
+        template=Template.WEBHOOK_DISABLED,
+        reference=str(event.endpoint_id),
+        insurer_id=event.organisation_id,  # nobody else sees what concerns it alone
+        holder_id=event.organisation_id,
+    )
+    await _tell_of(session, event, envelope, occasion)
+
+
 async def _tell(
     session: WriteSession,
     event: Told,
@@ -82,6 +97,12 @@ async def _tell(
         insurer_id=event.insurer_id,
         holder_id=event.holder_id,
     )
+    await _tell_of(session, event, envelope, occasion)
+
+
+async def _tell_of(
+    session: WriteSession, event: DomainEvent, envelope: Envelope, occasion: Occasion
+) -> None:
     service = NotificationService.on(session)
     email_id = await service.tell(occasion, event, at=envelope.occurred_at)
     if email_id is not None:
@@ -98,4 +119,5 @@ consumers: list[Consumer[Any]] = [
     on(ClaimReported, group=_GROUP, handler=_claim_reported),
     on(ClaimDecided, group=_GROUP, handler=_claim_decided),
     on(ClaimPaid, group=_GROUP, handler=_claim_paid),
+    on(WebhookEndpointDisabled, group=_GROUP, handler=_webhook_endpoint_disabled),
 ]

@@ -1,4 +1,4 @@
-"""Notifications over HTTP."""
+"""Notices over HTTP: deliveries, and messages in the app."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import Query, status
 
 from robosure.contexts.notifications.domain import Channel, DeliveryStatus
 from robosure.contexts.notifications.queries import NotificationQueries
-from robosure.contexts.notifications.schemas import (
+from robosure.contexts.notifications.schemas.notices import (
     DeliveryResponse,
     MessageResponse,
     UnreadCountResponse,
@@ -37,7 +37,8 @@ async def list_deliveries(
     session: ReadDb,
     cursor: Cursor,
     reference: Annotated[
-        str | None, Query(description="A policy's or claim's number.")
+        str | None,
+        Query(description="A policy's or claim's number, or a webhook endpoint's id."),
     ] = None,
     holder_id: UUID | None = None,
     channel: Channel | None = None,

@@ -1,4 +1,4 @@
-"""The read side of notifications: what was told, and what is there to be read."""
+"""The read side of notices: what was told, and what is there to be read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, FromClause, and_, func, or_, select
 
 from robosure.contexts.notifications.domain import Channel, DeliveryStatus
-from robosure.contexts.notifications.schemas import (
+from robosure.contexts.notifications.schemas.notices import (
     DeliveryResponse,
     MessageResponse,
     UnreadCountResponse,

@@ -60,6 +60,7 @@ class Template(StrEnum):
     CLAIM_RECEIVED = "claim_received"
     CLAIM_DECIDED = "claim_decided"
     CLAIM_PAID = "claim_paid"
+    WEBHOOK_DISABLED = "webhook_disabled"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Occasion:
 
     Attributes:
         event_id: of the fact; the same fact is told once.
-        reference: the policy's or claim's number.
+        reference: the policy's or claim's number, or the webhook endpoint's id.
     """
 
     event_id: UUID

@@ -1,4 +1,4 @@
-"""The ports of notifications: rows over SQL, and words from Jinja templates."""
+"""The ports of notices: rows over SQL, and words from Jinja templates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from robosure.contexts.notifications.domain import (
 from robosure.kernel.errors import NotFound, NotYetKnown
 from robosure.platform.database import WriteSession
 
-_TEMPLATES: Final = Path(__file__).parent / "templates"
+_TEMPLATES: Final = Path(__file__).parents[1] / "templates"
 
 
 class JinjaTemplates:

@@ -1,4 +1,4 @@
-"""What notifications answers over HTTP."""
+"""Notices over HTTP: what was told to people."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class DeliveryResponse(OutputModel):
         description="An e-mail address, or the organisation told in the app."
     )
     template: Template
-    reference: str = Field(description="The policy's or claim's number.")
+    reference: str = Field(
+        description="The policy's or claim's number, or the webhook endpoint's id."
+    )
     holder_id: UUID
     subject: str
     text: str
@@ -85,7 +87,9 @@ class MessageResponse(OutputModel):
 
     id: UUID
     template: Template
-    reference: str = Field(description="The policy's or claim's number.")
+    reference: str = Field(
+        description="The policy's or claim's number, or the webhook endpoint's id."
+    )
     subject: str
     text: str
     created_at: datetime

@@ -1,4 +1,4 @@
-"""Use cases of notifications.
+"""Use cases of notices.
 
 :class:`NotificationService` works inside the caller's transaction. :class:`Postman` is
 what jobs run: it sends between two transactions of its own.

@@ -1,0 +1,25 @@
+"""The ports of notifications: rows over SQL, words from templates, sealed secrets."""
+
+from robosure.contexts.notifications.repository.notices import (
+    JinjaTemplates,
+    SqlDeliveries,
+    SqlMessages,
+    SqlRecipients,
+)
+from robosure.contexts.notifications.repository.vault import FernetVault
+from robosure.contexts.notifications.repository.webhooks import (
+    SqlRobotsFollowed,
+    SqlWebhookDeliveries,
+    SqlWebhookEndpoints,
+)
+
+__all__ = [
+    "FernetVault",
+    "JinjaTemplates",
+    "SqlDeliveries",
+    "SqlMessages",
+    "SqlRecipients",
+    "SqlRobotsFollowed",
+    "SqlWebhookDeliveries",
+    "SqlWebhookEndpoints",
+]

@@ -1,0 +1,1 @@
+"""What notifications takes and answers over HTTP, and what its webhooks say."""
