@@ -156,9 +156,7 @@ async def test_a_value_of_the_wrong_type_does_not_keep_good_events_out(
     # then each bad one is named with what is wrong about it
     receipt = answered(answer, 202)
     refused = {
-        each["index"]: (each["code"], each["detail"])
-        for each in receipt["results"]
-        if each["status"] == "refused"
+        each["index"]: (each["code"], each["detail"]) for each in receipt["refusals"]
     }
     assert refused == {
         3: ("invalid_data", "data.joint_currents.1: Input should be a valid number"),
@@ -190,13 +188,14 @@ async def test_an_unknown_type_of_event_is_refused_and_the_others_are_stored(
     )
     receipt = answered(answer, 202)
     assert receipt["refused"] == 1
-    assert receipt["results"][0] == {
-        "index": 0,
-        "id": events[0]["id"],
-        "status": "refused",
-        "code": "unknown_event_type",
-        "detail": "type: one of robot.telemetry.v1",
-    }
+    assert receipt["refusals"] == [
+        {
+            "index": 0,
+            "id": events[0]["id"],
+            "code": "unknown_event_type",
+            "detail": "type: one of robot.telemetry.v1",
+        }
+    ]
     await world.deliver()
     assert await world.counts(robot_id) == (len(events) - 1, 0, 0)
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
 
-from robosure.entrypoints.registry import load
+from robosure.entrypoints.registry import load, messages, stored_events
 from robosure.platform.context import Context
 from robosure.platform.http.app import build_app
 from robosure.platform.http.edge import Edge
+from robosure.platform.http.messages import install_messages
 from robosure.platform.jobs import celery_app, celery_sender, install_sender
-from robosure.platform.runtime import Runtime, open_runtime
+from robosure.platform.runtime import Runtime, open_runtime, settle
 from robosure.platform.security import Passwords, RoleCatalogue, Tokens
 from robosure.platform.settings import Settings, get_settings
+from robosure.platform.streams.pressure import Pressure
 from robosure.platform.tracing import configure_tracing
 
 _DESCRIPTION: Final = """\
@@ -52,11 +55,13 @@ def create_app(
     async def live(app: FastAPI) -> AsyncIterator[None]:
         configure_tracing(settings, service="robosure-api")
         async with runtime or open_runtime(settings) as opened:
-            app.state.edge = _edge(opened, everything)
-            yield
+            edge = app.state.edge = _edge(opened, everything)
+            settle()
+            async with edge.pressure.watched():
+                yield
 
     install_sender(celery_sender(celery_app(settings)))
-    return build_app(
+    app = build_app(
         [context.router for context in contexts if context.router],
         lifespan=live,
         title="Robosure",
@@ -64,14 +69,23 @@ def create_app(
         description=_DESCRIPTION,
         max_body_bytes=settings.max_body_bytes,
     )
+    install_messages(app, partial(messages, settings), settings=settings)
+    return app
 
 
 def _edge(runtime: Runtime, contexts: Sequence[Context]) -> Edge:
     keys = [c.authenticator for c in contexts if c.authenticator is not None]
+    (taking_in,) = [c.processor(()) for c in contexts if c.processor is not None]
+    pressure = Pressure(
+        runtime.bus, taking_in.stream, taking_in.group, settings=runtime.settings
+    )
     return Edge(
         runtime=runtime,
         tokens=Tokens.from_settings(runtime.settings),
         passwords=Passwords(),
         roles=RoleCatalogue(context.permissions for context in contexts),
         keys=keys[0] if keys else None,
+        pressure=pressure,
+        projections=[each for context in contexts for each in context.projections],
+        stored_events=stored_events(contexts),
     )

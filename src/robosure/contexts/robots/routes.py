@@ -53,6 +53,7 @@ from robosure.platform.http import (
     Idempotent,
     IfMatch,
     Page,
+    PressureDep,
     Principal,
     ReadDb,
     RuntimeDep,
@@ -327,9 +328,16 @@ async def _body(
     return Body(await request.body(), *known, start, first_row)
 
 
-def _telemetry(session: ReadDb, runtime: RuntimeDep) -> TelemetryService:
-    targets = SqlTelemetryTargets(session)
-    return TelemetryService(targets, redis=runtime.redis, clock=runtime.clock)
+def _telemetry(
+    session: ReadDb, runtime: RuntimeDep, pressure: PressureDep
+) -> TelemetryService:
+    return TelemetryService(
+        SqlTelemetryTargets(session),
+        bus=runtime.bus,
+        partitions=runtime.settings.event_partitions,
+        pressure=pressure,
+        clock=runtime.clock,
+    )
 
 
 @router.post(

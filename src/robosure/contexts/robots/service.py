@@ -8,8 +8,6 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from redis.asyncio import Redis
-
 from robosure.contexts.eventflow.events import TELEMETRY_TYPE
 from robosure.contexts.robots.domain.fleet import (
     Environment,
@@ -44,8 +42,9 @@ from robosure.platform.database import Database
 from robosure.platform.logging import DomainLogger, LoggerMixin
 from robosure.platform.metrics import counter
 from robosure.platform.settings import Settings
-from robosure.platform.streams import Batch, StreamEvent
+from robosure.platform.streams import Batch, EventBus
 from robosure.platform.streams.ingest import append
+from robosure.platform.streams.pressure import Pressure
 
 ROWS_MAPPED: Final = counter(
     "robots_telemetry_rows_total",
@@ -249,10 +248,18 @@ class TelemetryService(LoggerMixin):
     """Maps raw telemetry and puts it on the stream."""
 
     def __init__(
-        self, targets: TelemetryTargets, *, redis: Redis, clock: Clock
+        self,
+        targets: TelemetryTargets,
+        *,
+        bus: EventBus,
+        partitions: int,
+        pressure: Pressure,
+        clock: Clock,
     ) -> None:
         self._targets = targets
-        self._redis = redis
+        self._bus = bus
+        self._partitions = partitions
+        self._pressure = pressure
         self._clock = clock
 
     async def send(
@@ -274,30 +281,31 @@ class TelemetryService(LoggerMixin):
             TooLarge: it has too many rows.
             Unavailable: the stream cannot take it; nothing was accepted.
         """
+        self._pressure.check()
         viewer.require_voice(robot_id)
         robot = await self._targets.robot(robot_id)
         viewer.require_sight(robot)
         viewer.require_standing(robot.operator_id)
         profile = await self._targets.profile(profile_name)
         mapped = body.through(profile.document)
-        now = self._clock.now()
         source, subject = f"/robots/{robot_id}", str(robot_id)
         events = [
-            StreamEvent(
-                source,
-                sample.event_id,
-                TELEMETRY_TYPE,
-                subject,
-                sample.time,
-                sample.data,
-                now,
-            )
+            {
+                "specversion": "1.0",
+                "id": sample.event_id,
+                "source": source,
+                "type": TELEMETRY_TYPE,
+                "subject": subject,
+                "time": sample.time,
+                "data": sample.data,
+            }
             for sample in mapped.samples
         ]
         if events:
-            correlation_id = current().correlation_id
-            batch = Batch(batch_id, events, correlation_id, now, principal)
-            await append(self._redis, batch)
+            batch = Batch(
+                batch_id, current().correlation_id, self._clock.now(), principal
+            )
+            await append(self._bus, batch, events, partitions=self._partitions)
         ROWS_MAPPED.labels(profile.name, "mapped").inc(len(mapped.samples))
         ROWS_MAPPED.labels(profile.name, "refused").inc(len(mapped.problems))
         return mapped

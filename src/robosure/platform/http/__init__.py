@@ -4,16 +4,21 @@ from robosure.platform.http.access import Access, public, requires, signed_in
 from robosure.platform.http.edge import (
     CacheDep,
     ClockDep,
+    Edge,
     FilesDep,
     PasswordsDep,
+    PressureDep,
     ReadDb,
     RolesDep,
     RuntimeDep,
     SettingsDep,
     TokensDep,
     WriteDb,
+    edge_of,
 )
+from robosure.platform.http.express import express
 from robosure.platform.http.idempotency import ApiRouter, Idempotent
+from robosure.platform.http.messages import AsyncApiDep, MessagesDep
 from robosure.platform.http.models import InputModel, MoneyModel, OutputModel
 from robosure.platform.http.pages import Cursor, Page, PageRequest, matching, paginate
 from robosure.platform.http.preconditions import IfMatch, set_etag
@@ -23,18 +28,22 @@ from robosure.platform.security import Principal
 __all__ = [
     "Access",
     "ApiRouter",
+    "AsyncApiDep",
     "CacheDep",
     "ClockDep",
     "Cursor",
+    "Edge",
     "FilesDep",
     "Idempotent",
     "IfMatch",
     "InputModel",
+    "MessagesDep",
     "MoneyModel",
     "OutputModel",
     "Page",
     "PageRequest",
     "PasswordsDep",
+    "PressureDep",
     "Principal",
     "ReadDb",
     "RolesDep",
@@ -42,6 +51,8 @@ __all__ = [
     "SettingsDep",
     "TokensDep",
     "WriteDb",
+    "edge_of",
+    "express",
     "matching",
     "paginate",
     "problems",

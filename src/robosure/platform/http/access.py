@@ -12,7 +12,7 @@ from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 
 from robosure.kernel.errors import Forbidden, Unauthenticated
 from robosure.platform.correlation import act_for
-from robosure.platform.http.edge import EdgeDep
+from robosure.platform.http.edge import Edge, EdgeDep
 from robosure.platform.security import Principal
 
 _bearer: Final = OAuth2PasswordBearer(
@@ -34,20 +34,29 @@ async def authenticate(
     Raises:
         Unauthenticated: nothing was presented, or it proves nothing.
     """
-    now = edge.runtime.clock.now()
-    if token is not None:
-        principal = edge.tokens.verify(token, now=now)
-    elif api_key is not None and edge.keys is not None:
-        async with edge.runtime.database.write() as session:
-            known = await edge.keys.authenticate(session, api_key, now=now)
-        if known is None:
-            raise Unauthenticated("invalid_api_key")
-        principal = known
-    else:
-        raise Unauthenticated("not_signed_in")
+    principal = await prove(edge, token=token, api_key=api_key)
     request.state.principal = principal
     act_for(principal.subject)
     return principal
+
+
+async def prove(edge: Edge, *, token: str | None, api_key: str | None) -> Principal:
+    """Return who presents this token, or else this API key.
+
+    Raises:
+        Unauthenticated: nothing was presented, or it proves nothing.
+    """
+    now = edge.runtime.clock.now()
+    if token is not None:
+        return edge.tokens.verify(token, now=now)
+    if api_key is None or edge.keys is None:
+        raise Unauthenticated("not_signed_in")
+    async with edge.runtime.database.write() as session:
+        known = await edge.keys.authenticate(session, api_key, now=now)
+    if known is None:
+        raise Unauthenticated("invalid_api_key")
+    edge.remembered_keys.remember(api_key, known, now=now)
+    return known
 
 
 class Access:

@@ -16,11 +16,13 @@ from robosure.platform import metrics
 from robosure.platform.http.access import public, routes_without_access
 from robosure.platform.http.docs import install_docs
 from robosure.platform.http.edge import RuntimeDep
+from robosure.platform.http.express import express_lanes
 from robosure.platform.http.middleware import EdgeMiddleware
 from robosure.platform.http.models import OutputModel
 from robosure.platform.http.openapi import install_openapi
 from robosure.platform.http.problems import install
 from robosure.platform.runtime import Runtime
+from robosure.platform.streams.bus import BusAwayError
 
 API_PREFIX: Final = "/api/v1"
 
@@ -47,10 +49,17 @@ class Readiness(OutputModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"status": "ready", "checks": {"database": "ok", "redis": "ok"}},
+                {
+                    "status": "ready",
+                    "checks": {"database": "ok", "redis": "ok", "durability": "ok"},
+                },
                 {
                     "status": "not ready",
-                    "checks": {"database": "ok", "redis": "no answer"},
+                    "checks": {
+                        "database": "ok",
+                        "redis": "no answer",
+                        "durability": "no answer",
+                    },
                 },
             ]
         }
@@ -89,10 +98,12 @@ def build_app(
     install_docs(app)
     install(app)
     install_openapi(app)
-    app.add_middleware(EdgeMiddleware, max_body_bytes=max_body_bytes)
     if unstated := routes_without_access(app):
         message = f"routes without requires() or public(): {', '.join(unstated)}"
         raise RuntimeError(message)
+    app.add_middleware(
+        EdgeMiddleware, max_body_bytes=max_body_bytes, express=express_lanes(app)
+    )
     return app
 
 
@@ -112,10 +123,15 @@ async def health() -> Health:
     responses={503: {"model": Readiness, "description": "Something does not answer."}},
 )
 async def ready(runtime: RuntimeDep, response: Response) -> Readiness:
-    """Ask the database and Redis."""
+    """Ask the database and Redis.
+
+    `durability` says how accepted events could be lost, if they could; that does not
+    make the process unready.
+    """
     checks = {"database": await _database(runtime), "redis": await _redis(runtime)}
     works = all(answer == "ok" for answer in checks.values())
     response.status_code = 200 if works else 503
+    checks["durability"] = await _durability(runtime)
     return Readiness(status="ready" if works else "not ready", checks=checks)
 
 
@@ -180,3 +196,11 @@ async def _redis(runtime: Runtime) -> str:
     except (RedisError, OSError):
         return "no answer"
     return "ok"
+
+
+async def _durability(runtime: Runtime) -> str:
+    try:
+        weaknesses = await runtime.bus.weaknesses()
+    except BusAwayError:
+        return "no answer"
+    return "; ".join(weaknesses) or "ok"

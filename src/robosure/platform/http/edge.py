@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from starlette.types import Scope
@@ -18,10 +18,15 @@ from robosure.platform.runtime import Runtime
 from robosure.platform.security import (
     KeyAuthenticator,
     Passwords,
+    RememberedKeys,
     RoleCatalogue,
     Tokens,
 )
 from robosure.platform.settings import Settings
+from robosure.platform.streams.pressure import Pressure
+from robosure.platform.streams.projections import Projection, StoredEvents
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,18 @@ class Edge:
     passwords: Passwords
     roles: RoleCatalogue
     keys: KeyAuthenticator | None
+    pressure: Pressure
+    projections: Sequence[Projection] = ()
+    stored_events: StoredEvents | None = None
+    remembered_keys: RememberedKeys = field(default_factory=RememberedKeys)
+    _kept: dict[type[Any], Any] = field(default_factory=dict[type[Any], Any])
+
+    def kept(self, kind: type[T], make: Callable[[Edge], T]) -> T:
+        """Return the application's one of a kind, made when it is first asked for."""
+        if kind not in self._kept:
+            self._kept[kind] = make(self)
+        one: T = self._kept[kind]
+        return one
 
 
 def edge_of(request: Request) -> Edge:
@@ -115,6 +132,10 @@ def _roles(edge: EdgeDep) -> RoleCatalogue:
     return edge.roles
 
 
+def _pressure(edge: EdgeDep) -> Pressure:
+    return edge.pressure
+
+
 ClockDep = Annotated[Clock, Depends(_clock)]
 FilesDep = Annotated[FileStorage, Depends(_files)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
@@ -122,4 +143,5 @@ CacheDep = Annotated[Cache, Depends(_cache)]
 RuntimeDep = Annotated[Runtime, Depends(_runtime)]
 TokensDep = Annotated[Tokens, Depends(_tokens)]
 PasswordsDep = Annotated[Passwords, Depends(_passwords)]
+PressureDep = Annotated[Pressure, Depends(_pressure)]
 RolesDep = Annotated[RoleCatalogue, Depends(_roles)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 from opentelemetry.trace import SpanKind
@@ -13,6 +15,7 @@ from robosure.kernel.errors import TooLarge
 from robosure.kernel.ids import uuid7
 from robosure.platform.correlation import Correlation, correlated
 from robosure.platform.http.edge import template_of
+from robosure.platform.http.express import ExpressLane
 from robosure.platform.http.problems import problem_response
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import HTTP_REQUEST_SECONDS
@@ -28,9 +31,16 @@ _QUIET: Final = frozenset({"/health", "/ready", "/metrics"})
 class EdgeMiddleware(LoggerMixin):
     """Wraps the whole application, as plain ASGI so that it costs little."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        express: Mapping[tuple[str, str], ExpressLane],
+    ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._express = express
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -58,12 +68,17 @@ class EdgeMiddleware(LoggerMixin):
         headers: dict[bytes, bytes],
     ) -> None:
         started = time.perf_counter()
+        lane = self._express.get((scope["method"], scope["path"]))
         body = _Body(receive, headers, max_bytes=self._max_body_bytes)
         try:
             if body.exceeds_limit():
                 await self._refuse_body(scope, receive, answer)
             else:
-                await self._app(scope, body, _Unless(body, answer))
+                send = _Unless(body, answer)
+                if lane is None:
+                    await self._app(scope, body, send)
+                else:
+                    await lane(scope, body, send, otherwise=self._app)
                 if body.exceeds_limit() and not answer.started:
                     await self._refuse_body(scope, receive, answer)
         except Exception:
@@ -79,7 +94,8 @@ class EdgeMiddleware(LoggerMixin):
             )  # fmt: skip
             await response(scope, receive, answer)
         finally:
-            self._measure(scope, answer.status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._measure(scope, answer.status, seconds, express=lane is not None)
 
     async def _refuse_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = problem_response(
@@ -89,11 +105,15 @@ class EdgeMiddleware(LoggerMixin):
         )  # fmt: skip
         await response(scope, receive, send)
 
-    def _measure(self, scope: Scope, status: int, seconds: float) -> None:
+    def _measure(
+        self, scope: Scope, status: int, seconds: float, *, express: bool
+    ) -> None:
+        """Count the request, and log it; on the express lane, only if it failed."""
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         endpoint = template_of(scope)
         HTTP_REQUEST_SECONDS.labels(method, endpoint, str(status)).observe(seconds)
-        if scope["path"] not in _QUIET:
+        quiet = express and status < HTTPStatus.BAD_REQUEST
+        if not quiet and scope["path"] not in _QUIET:
             self.logger.info(
                 "platform.http.request_completed",
                 method=method,

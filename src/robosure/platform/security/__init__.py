@@ -1,8 +1,16 @@
 """Who is asking, and may they: principals, passwords, tokens, permissions."""
 
+from robosure.platform.security.keys import RememberedKeys
 from robosure.platform.security.passwords import Passwords
 from robosure.platform.security.principal import KeyAuthenticator, Principal
 from robosure.platform.security.roles import RoleCatalogue
 from robosure.platform.security.tokens import Tokens
 
-__all__ = ["KeyAuthenticator", "Passwords", "Principal", "RoleCatalogue", "Tokens"]
+__all__ = [
+    "KeyAuthenticator",
+    "Passwords",
+    "Principal",
+    "RememberedKeys",
+    "RoleCatalogue",
+    "Tokens",
+]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import jwt
@@ -22,10 +23,22 @@ from robosure.platform.settings import Settings
 
 _ALGORITHM: Final = "EdDSA"
 _TYPE: Final = "at+jwt"
+_REMEMBERED: Final = 10_000
+
+
+class _Verified(NamedTuple):
+    """A token whose signature and claims were found good."""
+
+    principal: Principal
+    expires: float
 
 
 class Tokens:
-    """Issues and verifies access tokens."""
+    """Issues and verifies access tokens.
+
+    A verified token is remembered, as its signature stays good; when it ends is looked
+    at each time.
+    """
 
     def __init__(
         self,
@@ -41,6 +54,7 @@ class Tokens:
         self._key_id = hashlib.sha256(raw).hexdigest()[:16]
         self._issuer = issuer
         self._audience = audience
+        self._verified: OrderedDict[str, _Verified] = OrderedDict()
         self.lifetime = lifetime
 
     @classmethod
@@ -90,6 +104,18 @@ class Tokens:
             Unauthenticated: it is malformed, forged, meant for another audience
                 (``invalid_token``), or it has expired (``token_expired``).
         """
+        verified = self._verified.get(token)
+        if verified is None:
+            verified = self._verify(token)
+            self._verified[token] = verified
+            if len(self._verified) > _REMEMBERED:
+                self._verified.popitem(last=False)
+        if now.timestamp() >= verified.expires:
+            self._verified.pop(token, None)
+            raise Unauthenticated("token_expired")
+        return verified.principal
+
+    def _verify(self, token: str) -> _Verified:
         try:
             header = jwt.get_unverified_header(token)
             claims: dict[str, Any] = jwt.decode(
@@ -98,7 +124,7 @@ class Tokens:
                 algorithms=[_ALGORITHM],
                 audience=self._audience,
                 issuer=self._issuer,
-                # The injected clock decides below; PyJWT would ask the machine's.
+                # The injected clock decides above; PyJWT would ask the machine's.
                 options={
                     "require": ["exp", "iat", "sub", "org"],
                     "verify_exp": False,
@@ -120,6 +146,4 @@ class Tokens:
             )
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise Unauthenticated("invalid_token") from error
-        if now.timestamp() >= expires:
-            raise Unauthenticated("token_expired")
-        return principal
+        return _Verified(principal, expires)
