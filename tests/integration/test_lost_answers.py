@@ -15,12 +15,13 @@ import httpx
 import pytest
 
 from robosure.contexts.risk.jobs import score_stale
-from robosure.entrypoints.demo import client, sources
-from robosure.entrypoints.demo.client import Api
+from robosure.entrypoints.client import api as client_api
+from robosure.entrypoints.client.api import Api
+from robosure.entrypoints.client.progress import Silence
+from robosure.entrypoints.demo import sources
 from robosure.entrypoints.demo.journey import Journey
 from robosure.entrypoints.demo.simulator import simulate_fleet
 from robosure.entrypoints.demo.sources import SimulatedFleet
-from robosure.entrypoints.demo.view import Silence
 from robosure.platform.runtime import Runtime
 from tests.journey import World
 from tests.support import ApiClient, Delivery, FixedClock
@@ -70,7 +71,7 @@ async def test_the_demo_ends_right_though_every_answer_is_lost_once(
     # given an installation, and a fleet that has worked for some minutes
     clock.set(datetime(2026, 1, 5, 12, tzinfo=UTC))
     world = await World.build(api, deliver, runtime)
-    monkeypatch.setattr(client, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(client_api, "_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(sources, "simulate_fleet", partial(simulate_fleet, hours=0.3))
     fleet = SimulatedFleet()
     settings = runtime.settings

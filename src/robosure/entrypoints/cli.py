@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
+
+from robosure.entrypoints.events.command import app as events
+from robosure.entrypoints.terminal import (
+    AsJson,
+    Email,
+    Password,
+    Url,
+    one_line_errors,
+)
 
 app = typer.Typer(
     name="robosure",
@@ -24,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(events)
 
 Contexts = Annotated[
     list[str] | None,
@@ -35,30 +41,19 @@ Contexts = Annotated[
 ]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")]
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """End with one clear line and exit code 1 where the cause is known."""
-    from sqlalchemy.exc import OperationalError
-
-    from robosure.entrypoints.stack.errors import StackError
-    from robosure.platform.database.migrations import NewerSchemaError
-
-    try:
-        yield
-    except (StackError, NewerSchemaError, ValueError) as error:
-        _end(str(error))
-    except (OSError, OperationalError) as error:
-        _end(f"a server does not answer: {str(error).splitlines()[0]}")
-
-
-def _end(reason: str) -> NoReturn:
-    one_line = " ".join(reason.split())
-    Console(stderr=True, highlight=False).print(
-        Text.assemble(("robosure: ", "bold red"), one_line), soft_wrap=True
-    )
-    raise typer.Exit(1)
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ROBOSURE_API_KEY",
+        help="Send as this device, of its robots, rather than of new ones.",
+        show_default=False,
+    ),
+]
+Robots = Annotated[int, typer.Option(min=1, help="Robots that send.")]
+Batch = Annotated[int, typer.Option(min=1, max=1000, help="Events per request.")]
+Connections = Annotated[int, typer.Option(min=1, help="Requests at a time.")]
+Joints = Annotated[int, typer.Option(help="Of each robot: 0 or 6.")]
+Seed = Annotated[int, typer.Option(help="The same gives the same telemetry.")]
 
 
 @app.command()
@@ -80,7 +75,7 @@ def up(
     from robosure.entrypoints.stack.state import State
     from robosure.platform.settings import environment
 
-    with _one_line_errors():
+    with one_line_errors():
         stack = Stack(
             State(), api_host=host, api_port=port, fresh=fresh, environ=environment()
         )
@@ -105,9 +100,7 @@ def demo(
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
     url: Annotated[
         str | None,
         typer.Option(
@@ -115,30 +108,142 @@ def demo(
             show_default=False,
         ),
     ] = None,
-    email: Annotated[str, typer.Option(help="Its administrator, with --url.")] = (
-        "admin@robosure.local"
-    ),
-    password: Annotated[
-        str | None,
-        typer.Option(envvar="ROBOSURE_ADMIN_PASSWORD", help="Theirs, with --url."),
-    ] = None,
+    email: Email = "admin@robosure.local",
+    password: Password = None,
 ) -> None:
     """Watch the main job: telemetry, score, price, policy, claim, payout.
 
     A client of the public HTTP API and nothing else. It makes its own organisations
     and robots, so it may run as often as you like.
     """
-    from robosure.entrypoints.demo.client import DemoError
-    from robosure.entrypoints.demo.command import Server, run_demo
+    from robosure.entrypoints.client.server import Server
+    from robosure.entrypoints.demo.command import run_demo
 
     server = Server(url, email, password or "") if url else None
-    with _one_line_errors():
-        try:
-            run_demo(
-                telemetry=telemetry, profile=profile, as_json=as_json, server=server
-            )
-        except DemoError as error:
-            _end(str(error))
+    with one_line_errors():
+        run_demo(telemetry=telemetry, profile=profile, as_json=as_json, server=server)
+
+
+@app.command()
+def produce(
+    *,
+    count: Annotated[int, typer.Option(min=1, help="Valid events to send.")] = 10_000,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Events per second; as fast as taken by default."),
+    ] = None,
+    robots: Robots = 10,
+    batch: Batch = 100,
+    connections: Connections = 4,
+    joints: Joints = 6,
+    seed: Seed = 0,
+    duplicates: Annotated[
+        float, typer.Option(min=0, max=100, help="Percent sent twice.")
+    ] = 0.0,
+    out_of_order: Annotated[
+        float, typer.Option(min=0, max=100, help="Percent sent late.")
+    ] = 0.0,
+    malformed: Annotated[
+        float, typer.Option(min=0, max=100, help="Percent to be refused, on top.")
+    ] = 0.0,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    email: Email = "admin@robosure.local",
+    password: Password = None,
+) -> None:
+    """Send telemetry as robots would, and see what became of it.
+
+    Registers robots of its own, unless an API key brings some. Waits where the server
+    asks for it, and ends with 1 if an event that was accepted has no effect.
+    """
+    from robosure.entrypoints.load.fleet import Source
+    from robosure.entrypoints.load.produce import Production, run_produce
+    from robosure.entrypoints.load.telemetry import Faults
+
+    with one_line_errors():
+        faults = Faults(duplicates, out_of_order, malformed)
+        run_produce(
+            Production(count, rate, robots, batch, connections, joints, seed, faults),
+            Source.chosen(url, email, password, api_key),
+            as_json=as_json,
+        )
+
+
+@app.command()
+def loadtest(
+    *,
+    events: Annotated[
+        int | None,
+        typer.Option(min=1, help="Events to offer; or --duration.", show_default=False),
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(min=0.001, help="Events per second, whatever is answered.")
+    ] = 1000.0,
+    duration: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Seconds of that rate.", show_default=False),
+    ] = None,
+    batch: Batch = 100,
+    connections: Connections = 64,
+    robots: Robots = 100,
+    joints: Joints = 6,
+    seed: Seed = 0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds until a request has failed.")
+    ] = 30.0,
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            help="Write the figures there; - prints nothing else.",
+            show_default=False,
+        ),
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    email: Email = "admin@robosure.local",
+    password: Password = None,
+) -> None:
+    """Offer load at a fixed rate, and measure what its clients feel.
+
+    The schedule does not wait for the server: a latency counts from when a request was
+    due. Also shows how long accepted events take to have their effect.
+    """
+    from robosure.entrypoints.load.fleet import Source
+    from robosure.entrypoints.load.loadtest import LoadPlan, events_for, run_loadtest
+
+    with one_line_errors():
+        number = events_for(events, rate, duration)
+        run_loadtest(
+            LoadPlan(number, rate, batch, connections, robots, joints, seed, timeout),
+            Source.chosen(url, email, password, api_key),
+            json_file=json_file,
+        )
+
+
+@app.command()
+def monitor(
+    *,
+    interval: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between two readings.")
+    ] = 1.0,
+    once: Annotated[
+        bool, typer.Option("--once", help="Show one interval, and end.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per interval.")
+    ] = False,
+    url: Url = None,
+) -> None:
+    """Watch rates, lag, latency, workers, dead letters and HTTP, live.
+
+    Reads [bold]/metrics[/] and [bold]/ready[/], and goes on when the API comes back.
+    """
+    from robosure.entrypoints.monitor.command import Look, run_monitor
+
+    with one_line_errors():
+        run_monitor(url, Look(interval, once=once, as_json=as_json))
 
 
 @app.command()
@@ -152,7 +257,7 @@ def serve(
     from robosure.platform.logging import configure_logging
     from robosure.platform.settings import get_settings
 
-    with _one_line_errors():
+    with one_line_errors():
         configure_logging(get_settings())
         uvicorn.run(
             create_app(contexts or ()),
@@ -167,14 +272,16 @@ def serve(
 @app.command()
 def work(contexts: Contexts = None) -> None:
     """Relay facts, react to them, and take in telemetry."""
+    import uvloop
+
     from robosure.entrypoints.worker import work as run
     from robosure.platform.logging import configure_logging
     from robosure.platform.settings import get_settings
 
-    with _one_line_errors():
+    with one_line_errors():
         settings = get_settings()
         configure_logging(settings)
-        asyncio.run(run(settings, contexts or ()))
+        uvloop.run(run(settings, contexts or ()))
 
 
 @app.command()
@@ -191,7 +298,7 @@ def jobs(
     """Run background jobs; with [bold]--beat[/], send the scheduled ones."""
     from robosure.entrypoints.jobs import run_beat, run_worker
 
-    with _one_line_errors():
+    with one_line_errors():
         if beat:
             run_beat()
         else:
@@ -208,7 +315,7 @@ def migrate(
     from robosure.platform.database.migrations import refuse_newer_schema, upgrade
     from robosure.platform.settings import get_settings
 
-    with _one_line_errors():
+    with one_line_errors():
         url = get_settings().database_url.get_secret_value()
         asyncio.run(refuse_newer_schema(url))
         upgrade(url, revision)
@@ -225,7 +332,7 @@ def seed() -> None:
     from robosure.platform.logging import configure_logging
     from robosure.platform.settings import get_settings
 
-    with _one_line_errors():
+    with one_line_errors():
         settings = get_settings()
         configure_logging(settings)
         asyncio.run(run(settings))
@@ -239,19 +346,36 @@ def openapi(
     ] = None,
 ) -> None:
     """Write the OpenAPI document."""
-    import orjson
-
     from robosure.entrypoints.api import create_app
 
-    with _one_line_errors():
-        content = orjson.dumps(
-            create_app().openapi(),
-            option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
-        )
-        if file is None:
-            sys.stdout.buffer.write(content)
-        else:
-            file.write_bytes(content)
+    with one_line_errors():
+        _write(create_app().openapi(), file)
+
+
+@app.command()
+def asyncapi(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="Where to write; standard output by default."),
+    ] = None,
+) -> None:
+    """Write the AsyncAPI document: events, who sends and who hears them."""
+    from robosure.entrypoints.api import create_app
+
+    with one_line_errors():
+        _write(create_app().state.asyncapi(), file)
+
+
+def _write(document: Any, file: Path | None) -> None:
+    import orjson
+
+    content = orjson.dumps(
+        document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    )
+    if file is None:
+        sys.stdout.buffer.write(content)
+    else:
+        file.write_bytes(content)
 
 
 if __name__ == "__main__":

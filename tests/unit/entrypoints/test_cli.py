@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from robosure.entrypoints import cli, seed
 from robosure.entrypoints.cli import app
+from robosure.entrypoints.client.errors import ClientError
+from robosure.entrypoints.client.server import Server
 from robosure.entrypoints.demo import command
-from robosure.entrypoints.demo.client import DemoError
 from robosure.entrypoints.stack.errors import StackError
 from robosure.platform.database import migrations
 from robosure.platform.database.migrations import NewerSchemaError
@@ -23,6 +24,9 @@ from robosure.platform.settings import get_settings
 COMMANDS = {
     "up": "Run everything on this machine",
     "demo": "Watch the main job",
+    "produce": "Send telemetry as robots would",
+    "loadtest": "Offer load at a fixed rate",
+    "monitor": "Watch rates, lag, latency, workers, dead letters and HTTP",
     "serve": "Serve the HTTP API",
     "work": "Relay facts, react to them, and take in telemetry",
     "jobs": "Run background jobs",
@@ -33,6 +37,17 @@ COMMANDS = {
 OPTIONS = {
     "up": ["--host", "--port", "--fresh"],
     "demo": ["--telemetry", "--profile", "--json", "--url", "--email", "--password"],
+    "produce": [
+        *("--count", "--rate", "--robots", "--batch", "--connections", "--joints"),
+        *("--seed", "--duplicates", "--out-of-order", "--malformed", "--json"),
+        *("--url", "--api-key", "--email", "--password"),
+    ],
+    "loadtest": [
+        *("--events", "--rate", "--duration", "--batch", "--connections", "--robots"),
+        *("--joints", "--seed", "--timeout", "--json"),
+        *("--url", "--api-key", "--email", "--password"),
+    ],
+    "monitor": ["--interval", "--once", "--json", "--url"],
     "serve": ["[CONTEXT]...", "--host", "--port"],
     "work": ["[CONTEXT]..."],
     "jobs": ["--beat", "--concurrency"],
@@ -87,7 +102,12 @@ def test_each_command_says_what_it_does_and_takes(name: str, flag: str) -> None:
 
 
 def test_help_is_quick_since_it_imports_no_product() -> None:
-    known = {"robosure", "robosure.entrypoints", "robosure.entrypoints.cli"}
+    commands = ("cli", "events", "events.command", "terminal")
+    known = {
+        "robosure",
+        "robosure.entrypoints",
+        *(f"robosure.entrypoints.{name}" for name in commands),
+    }
     code = (
         "import sys; from robosure.entrypoints.cli import app\n"
         "print(sorted(m for m in sys.modules if m.split('.')[0] == 'robosure'))"
@@ -129,7 +149,7 @@ def test_a_demo_that_cannot_go_on_ends_with_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(**_: object) -> None:
-        raise DemoError("POST /quotes answered 500:\n  it broke")
+        raise ClientError("POST /quotes answered 500:\n  it broke")
 
     monkeypatch.setattr(command, "run_demo", fail)
     assert refused("demo", "--json") == (
@@ -149,13 +169,54 @@ def test_the_demo_goes_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         "telemetry": None,
         "profile": None,
         "as_json": False,
-        "server": command.Server("http://there", "ada@there", "pw"),
+        "server": Server("http://there", "ada@there", "pw"),
     }
+
+
+@pytest.mark.parametrize("name", ["produce", "loadtest", "monitor"])
+def test_a_tool_without_a_server_ends_with_one_line(name: str, tmp_path: Path) -> None:
+    arguments = ["--duration", "1"] if name == "loadtest" else []
+    assert refused(name, *arguments) == (
+        f"robosure: no stack runs on {tmp_path}/home: start one with `robosure up`, "
+        "or name a server with --url"
+    )
+
+
+@pytest.mark.parametrize("name", ["produce", "loadtest", "monitor"])
+def test_a_tool_whose_server_does_not_answer_ends_with_one_line(name: str) -> None:
+    arguments = {
+        "produce": ["--password", "pw"],
+        "loadtest": ["--duration", "1", "--api-key", "k", "--json", "-"],
+        "monitor": ["--once"],
+    }[name]
+    if name == "produce":
+        arguments.append("--json")
+    line = refused(name, "--url", "http://127.0.0.1:1", *arguments)
+    assert line.startswith("robosure: http://127.0.0.1:1 does not answer: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["produce", "--joints", "3"], "--joints is one of 0, 6"),
+        (["loadtest"], "say either --events or --duration"),
+        (
+            ["produce", "--url", "http://there"],
+            "--url needs --password of its administrator, or --api-key of a device",
+        ),
+    ],
+    ids=" ".join,
+)
+def test_what_a_tool_cannot_do_ends_with_one_line(
+    arguments: list[str], line: str
+) -> None:
+    assert refused(*arguments) == f"robosure: {line}"
 
 
 @pytest.mark.parametrize(
     ("error", "line"),
     [
+        (ClientError("there is nobody"), "there is nobody"),
         (StackError("port 1 is taken"), "port 1 is taken"),
         (NewerSchemaError("at revision zz"), "at revision zz"),
         (ConnectionRefusedError("refused"), "a server does not answer: refused"),

@@ -11,10 +11,11 @@ import orjson
 import pytest
 from rich.text import Text
 
+from robosure.entrypoints.client.errors import ClientError
+from robosure.entrypoints.client.progress import Silence
+from robosure.entrypoints.client.server import Server
 from robosure.entrypoints.demo import command
-from robosure.entrypoints.demo.client import DemoError
-from robosure.entrypoints.demo.command import Server, run_demo
-from robosure.entrypoints.demo.view import Silence
+from robosure.entrypoints.demo.command import run_demo
 from robosure.entrypoints.stack.state import Running, State
 
 HERE = Server("http://127.0.0.1:8123", "admin@here", "here")
@@ -121,7 +122,7 @@ def test_a_stack_that_is_stopped_under_it_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(own_stack, "stopped_early", True)
-    with pytest.raises(DemoError, match=r"^stopped before the end$"):
+    with pytest.raises(ClientError, match=r"^stopped before the end$"):
         demo()
     assert visited == []
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from robosure.contexts.eventflow.schemas import EVENT_TYPES
-from robosure.entrypoints.demo.client import DemoError
+from robosure.entrypoints.client.errors import ClientError
 from robosure.entrypoints.demo.command import _source
 from robosure.entrypoints.demo.sources import (
     Batch,
@@ -67,12 +67,12 @@ def test_a_file_with_a_header_only_has_no_rows(path: Path) -> None:
 
 def test_an_empty_file_is_said_to_be_empty(path: Path) -> None:
     path.touch()
-    with pytest.raises(DemoError, match=r"telemetry\.csv is empty$"):
+    with pytest.raises(ClientError, match=r"telemetry\.csv is empty$"):
         VendorFile(path, "my-arm")
 
 
 def test_a_file_that_is_not_there_is_said_to_be_missing(path: Path) -> None:
-    with pytest.raises(DemoError, match=r"^cannot read .*: No such file or directory$"):
+    with pytest.raises(ClientError, match=r"^cannot read .*: No such file"):
         VendorFile(path, "my-arm")
 
 

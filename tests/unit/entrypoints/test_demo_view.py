@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from robosure.entrypoints.demo.view import LiveView, Silence, summary
+from robosure.entrypoints.client.progress import LiveView, Silence
+from robosure.entrypoints.demo.view import summary
 
 
 def eur(minor: int) -> dict[str, Any]:

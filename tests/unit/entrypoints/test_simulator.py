@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
 import pytest
 from pydantic import TypeAdapter
 
@@ -32,9 +31,9 @@ def fleet() -> Fleet:
 def _exposure(rows: list[dict[str, Any]]) -> Exposure:
     return Exposure.of(
         Sample.of(
-            _TELEMETRY.validate_json(orjson.dumps(row["data"]), strict=True),
+            row["data"],
             at=datetime.fromisoformat(row["time"]),
-            key=UUID(int=index),
+            key=UUID(int=index).hex,
         )
         for index, row in enumerate(rows)
     )

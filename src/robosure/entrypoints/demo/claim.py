@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from robosure.entrypoints.client.api import until
 from robosure.entrypoints.demo.cast import Cast
-from robosure.entrypoints.demo.client import until
 
 _LOSS_MINOR: Final = 1_250_000
 _LOOK_BACK: Final = timedelta(days=6)

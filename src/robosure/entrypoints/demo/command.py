@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 from rich.console import Console
 
-from robosure.entrypoints.demo.client import Api, DemoError
-from robosure.entrypoints.demo.journey import Journey, Watcher
+from robosure.entrypoints.client.errors import ClientError
+from robosure.entrypoints.client.progress import LiveView, Silence, Watcher
+from robosure.entrypoints.client.server import Server
+from robosure.entrypoints.demo.journey import Journey
 from robosure.entrypoints.demo.sources import SimulatedFleet, Source, VendorFile
-from robosure.entrypoints.demo.view import LiveView, Silence, summary
+from robosure.entrypoints.demo.view import summary
 from robosure.entrypoints.stack.stack import Stack
 from robosure.entrypoints.stack.state import Running, State
 from robosure.platform.settings import environment
-
-_TIMEOUT_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running Robosure, and who may administrate it."""
-
-    url: str
-    email: str
-    password: str
 
 
 def run_demo(
@@ -48,7 +37,7 @@ def run_demo(
         server: where to; without one, the stack that runs here, or a new one.
 
     Raises:
-        DemoError: a step could not be taken.
+        ClientError: a step could not be taken.
         StackError: no stack could be started.
     """
     source = _source(telemetry, profile)
@@ -65,10 +54,12 @@ def run_demo(
 def _source(telemetry: Path | None, profile: str | None) -> Source:
     if telemetry is None:
         if profile is not None:
-            raise DemoError("--profile says how to read --telemetry FILE; name a file")
+            raise ClientError(
+                "--profile says how to read --telemetry FILE; name a file"
+            )
         return SimulatedFleet()
     if profile is None:
-        raise DemoError("--telemetry needs --profile, such as ur3-cobotops")
+        raise ClientError("--telemetry needs --profile, such as ur3-cobotops")
     return VendorFile(telemetry, profile)
 
 
@@ -79,28 +70,23 @@ async def _somewhere(
     state = State()
     running = state.running()
     if server is None and running is not None:
-        server = _server(running)
+        server = Server.of(running)
     if server is not None:
         return await _journey(source, watcher, server)
 
     async def visit(started: Running) -> dict[str, Any]:
         watcher.finish(f"{started.api_url}, logs in {state.logs}")
-        return await _journey(source, watcher, _server(started))
+        return await _journey(source, watcher, Server.of(started))
 
     watcher.begin("Starting PostgreSQL, Redis, API, workers and jobs")
     stack = Stack(state, api_port=0, console=Console(quiet=True), environ=environment())
     report = await stack.run_while(visit)
     if report is None:
-        raise DemoError("stopped before the end")
+        raise ClientError("stopped before the end")
     return report
 
 
 async def _journey(source: Source, watcher: Watcher, server: Server) -> dict[str, Any]:
-    base_url = f"{server.url.rstrip('/')}/api/v1"
-    async with httpx.AsyncClient(base_url=base_url, timeout=_TIMEOUT_SECONDS) as http:
-        journey = Journey(Api(http), source, watcher, server.email, server.password)
+    async with server.api() as api:
+        journey = Journey(api, source, watcher, server.email, server.password)
         return await journey.run()
-
-
-def _server(running: Running) -> Server:
-    return Server(running.api_url, running.admin_email, running.admin_password)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import UUID
 
+from robosure.entrypoints.client.api import Api, Caller, until
+from robosure.entrypoints.client.progress import Watcher
 from robosure.entrypoints.demo.amounts import shown
 from robosure.entrypoints.demo.cast import Cast
 from robosure.entrypoints.demo.claim import file_claim, settle_claim
-from robosure.entrypoints.demo.client import Api, Caller, until
 from robosure.entrypoints.demo.sources import Batch, Source, day_of
 
 PRODUCT: Final = "robot-comprehensive"
@@ -24,22 +25,6 @@ _NOTICES: Final = (
     "claim_decided",
     "claim_paid",
 )
-
-
-class Watcher(Protocol):
-    """Whoever follows the journey."""
-
-    def begin(self, step: str, *, total: int | None = None) -> None:
-        """A step begins; ``total`` counts what it has to do."""
-        ...
-
-    def advance(self, by: int) -> None:
-        """The step has done so much more."""
-        ...
-
-    def finish(self, result: str) -> None:
-        """The step is done, with this to show."""
-        ...
 
 
 @dataclass
@@ -57,7 +42,7 @@ class Journey:
         """Take every step, and return the report.
 
         Raises:
-            DemoError: a step cannot be taken.
+            ClientError: a step cannot be taken.
         """
         started = time.monotonic()
         cast = await self._gather()

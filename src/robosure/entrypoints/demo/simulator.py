@@ -10,17 +10,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
-
-from robosure.contexts.eventflow.events import Telemetry
 
 START: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
 JOINTS: Final = 6
 _AMPERES: Final = (0.9, 2.4, 1.4, 0.7, 0.5, 0.25)
 """What each joint of a new arm draws under load."""
+_PER_JOINT: Final = ("joint_currents", "joint_temperatures", "joint_speeds")
+_SCALARS: Final = (
+    "tool_current",
+    "cycle",
+    "protective_stop",
+    "grip_lost",
+    "battery",
+    "speed",
+)
+"""With those per joint, the readings of canonical telemetry, in its order."""
 _CYCLE_SECONDS: Final = 24
 _AMBIENT: Final = 22.0
 _WARM_UP_SECONDS: Final = 1500.0
@@ -30,7 +38,7 @@ _SILENT_NETWORK_SECONDS: Final = (75, 180)
 
 
 def simulate_fleet(
-    seed: int, robots: int = 3, hours: float = 1.0
+    seed: int | str, robots: int = 3, hours: float = 1.0
 ) -> Iterator[list[dict[str, Any]]]:
     """Simulate robots, from new to worn.
 
@@ -50,7 +58,7 @@ def simulate_fleet(
             {
                 "id": f"{seed}-{index}-{second:06d}",
                 "time": moment.isoformat(timespec="milliseconds")[:-6] + "Z",
-                "data": asdict(telemetry),
+                "data": telemetry,
             }
             for second, moment, telemetry in arm.work(chance)
         ]
@@ -94,38 +102,41 @@ class _Arm:
             wear, seconds, frozenset(stops), frozenset(grip_losses), frozenset(silences)
         )
 
-    def work(self, chance: Random) -> Iterator[tuple[int, datetime, Telemetry]]:
+    def work(self, chance: Random) -> Iterator[tuple[int, datetime, dict[str, Any]]]:
         for second in range(self.seconds):
             if second not in self.silences:
                 delay = timedelta(milliseconds=chance.randrange(40))
                 moment = START + timedelta(seconds=second) + delay
                 yield second, moment, self._sample(second, chance)
 
-    def _sample(self, second: int, chance: Random) -> Telemetry:
+    def _sample(self, second: int, chance: Random) -> dict[str, Any]:
         cycle = second // _CYCLE_SECONDS + 1
         grip_lost = second in self.grip_losses
         silent = chance.random()
         if silent < _SILENT_SENSORS:
-            unknown = (None,) * JOINTS
-            return Telemetry(
-                unknown, unknown, unknown, cycle=cycle, grip_lost=grip_lost
-            )
+            return {
+                **dict.fromkeys(_PER_JOINT, (None,) * JOINTS),
+                **dict.fromkeys(_SCALARS),
+                "cycle": cycle,
+                "grip_lost": grip_lost,
+            }
         stopped = second in self.stops
         phase = math.tau * second / _CYCLE_SECONDS
-        return Telemetry(
-            joint_currents=self._currents(phase, chance, stopped=stopped),
-            joint_temperatures=self._temperatures(second, chance),
-            joint_speeds=tuple(
+        return {
+            "joint_currents": self._currents(phase, chance, stopped=stopped),
+            "joint_temperatures": self._temperatures(second, chance),
+            "joint_speeds": tuple(
                 0.0 if stopped else round(0.8 * math.cos(phase + joint), 4)
                 for joint in range(JOINTS)
             ),
-            tool_current=None
+            **dict.fromkeys(_SCALARS),
+            "tool_current": None
             if silent < _SILENT_SENSORS + _SILENT_TOOL
             else round(0.05 if grip_lost else 0.3 + chance.gauss(0, 0.02), 4),
-            cycle=cycle,
-            protective_stop=stopped,
-            grip_lost=grip_lost,
-        )
+            "cycle": cycle,
+            "protective_stop": stopped,
+            "grip_lost": grip_lost,
+        }
 
     def _currents(
         self, phase: float, chance: Random, *, stopped: bool

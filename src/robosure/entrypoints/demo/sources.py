@@ -11,7 +11,7 @@ from uuid import UUID
 
 import orjson
 
-from robosure.entrypoints.demo.client import DemoError
+from robosure.entrypoints.client.errors import ClientError
 from robosure.entrypoints.demo.simulator import simulate_fleet
 
 _ROWS_PER_BATCH: Final = 100
@@ -54,9 +54,9 @@ class VendorFile:
         try:
             header, *lines = path.read_bytes().splitlines(keepends=True)
         except OSError as error:
-            raise DemoError(f"cannot read {path}: {error.strerror}") from error
+            raise ClientError(f"cannot read {path}: {error.strerror}") from error
         except ValueError as error:
-            raise DemoError(f"{path} is empty") from error
+            raise ClientError(f"{path} is empty") from error
         self._header = header
         self._lines = [line for line in lines if line.strip()]
         self._profile = profile

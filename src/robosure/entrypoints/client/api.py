@@ -11,14 +11,14 @@ from uuid import uuid4
 
 import httpx
 
+from robosure.entrypoints.client.errors import ClientError, RefusedError
+
 _PATIENCE_SECONDS: Final = 90.0
 _PAUSE_SECONDS: Final = 0.15
 _LONGEST_PAUSE: Final = 2.0
+_LONGEST_WAIT: Final = 30.0
+_OVERLOADED: Final = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 T = TypeVar("T")
-
-
-class DemoError(Exception):
-    """The demo cannot go on; the text is for the person who runs it."""
 
 
 class Api:
@@ -60,9 +60,16 @@ class Caller:
         token = _checked(response).json()["access_token"]
         self._headers["Authorization"] = f"Bearer {token}"
 
-    async def get(self, path: str, **parameters: str) -> Any:
-        """Return the JSON answer."""
-        return (await self._call("GET", path, params=parameters)).json()
+    async def get(self, path: str, *, until_not: str = "", **parameters: str) -> Any:
+        """Return the JSON answer.
+
+        Args:
+            path: below the API's prefix.
+            until_not: the code of a refusal that passes; try again while it is given.
+            **parameters: of the query.
+        """
+        response = await self._call("GET", path, params=parameters, until_not=until_not)
+        return response.json()
 
     async def download(self, path: str) -> bytes:
         """Return the raw answer."""
@@ -90,6 +97,10 @@ class Caller:
             or_already=or_already,
         )
         return response.json()
+
+    async def patch(self, path: str, document: Any) -> None:
+        """Send JSON that changes something."""
+        await self._call("PATCH", path, json=document)
 
     async def send(
         self, path: str, content: bytes, *, content_type: str, **parameters: str
@@ -121,6 +132,7 @@ class Caller:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         pause = _PAUSE_SECONDS
         while True:
+            asked = 0.0
             headers = {**self._headers, **extra}
             try:
                 response = await self._http.request(
@@ -128,12 +140,15 @@ class Caller:
                 )
             except httpx.TransportError as error:
                 if time.monotonic() > deadline:
-                    raise DemoError(f"{method} {path}: no answer ({error})") from error
+                    raise ClientError(
+                        f"{method} {path}: no answer ({error})"
+                    ) from error
             else:
                 passing = _passing(response) or _refused_with(response, until_not)
                 if not passing or time.monotonic() > deadline:
                     return response
-            await asyncio.sleep(pause)
+                asked = _asked_to_wait(response)
+            await asyncio.sleep(max(pause, asked))
             pause = min(_LONGEST_PAUSE, pause * 1.5)
 
 
@@ -141,6 +156,19 @@ def _passing(response: httpx.Response) -> bool:
     """Whether the API says, or it is in the nature of the answer, that it will pass."""
     gateway = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
     return "Retry-After" in response.headers or response.status_code in gateway
+
+
+def _asked_to_wait(response: httpx.Response) -> float:
+    """Return for how many seconds a server that has too much to do wants to be left.
+
+    What is merely not known yet, a ``409``, is asked for again sooner than it says.
+    """
+    if response.status_code not in _OVERLOADED:
+        return 0.0
+    try:
+        return min(float(response.headers.get("Retry-After", "0")), _LONGEST_WAIT)
+    except ValueError:  # a date, which only a gateway sends
+        return _LONGEST_PAUSE
 
 
 def _refused_with(response: httpx.Response, code: str) -> bool:
@@ -151,9 +179,12 @@ def _checked(response: httpx.Response) -> httpx.Response:
     if response.is_success:
         return response
     request = response.request
-    raise DemoError(
+    is_problem = response.headers.get("content-type") == "application/problem+json"
+    raise RefusedError(
         f"{request.method} {request.url.path} answered {response.status_code}: "
-        f"{response.text[:1000]}"
+        f"{response.text[:1000]}",
+        status=response.status_code,
+        problem=response.json() if is_problem else {},
     )
 
 
@@ -163,11 +194,11 @@ async def until(
     """Ask until the answer is the one waited for, and return it.
 
     Raises:
-        DemoError: it did not come in time.
+        ClientError: it did not come in time.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not done(answer := await fetch()):
         if time.monotonic() > deadline:
-            raise DemoError(f"waited too long for {what}; last seen: {answer}")
+            raise ClientError(f"waited too long for {what}; last seen: {answer}")
         await asyncio.sleep(_PAUSE_SECONDS)
     return answer

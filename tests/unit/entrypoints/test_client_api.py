@@ -1,4 +1,4 @@
-"""The demo's client: patient with what passes, plain about what does not."""
+"""The client: patient with what passes, plain about what does not."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from robosure.entrypoints.demo import client
-from robosure.entrypoints.demo.client import Api, DemoError, until
+from robosure.entrypoints.client import api
+from robosure.entrypoints.client.api import Api, until
+from robosure.entrypoints.client.errors import ClientError
 
 Answer = httpx.Response | Exception
 
@@ -41,12 +42,12 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def _in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(api, "_PAUSE_SECONDS", 0.0)
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr(api, "_PATIENCE_SECONDS", -1.0)
 
 
 def ok(document: Any) -> httpx.Response:
@@ -84,6 +85,40 @@ async def test_what_fails_in_passing_is_tried_again_with_the_same_key(
     assert json.loads(first.content) == {"a": 1}
     assert len(set(server.keys())) == 1
     assert server.keys()[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "waited"),
+    [
+        (429, "7", 7.0),
+        (503, "3", 3.0),
+        (503, "3600", 30.0),
+        (503, "Mon, 02 Mar 2026 12:00:00 GMT", 2.0),
+        (409, "1", 0.0),
+    ],
+)
+async def test_a_server_with_too_much_to_do_is_left_alone_for_as_long_as_it_says(
+    status: int, said: str, waited: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a server that puts its clients off
+    server = Server(problem(status, "busy", **{"Retry-After": said}), ok({}))
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    # when something is sent, then it is sent again after that time, and no sooner
+    assert await server.api().with_key("k").post("/events", {}) == {}
+    assert pauses == [waited]
+
+
+async def test_a_refusal_that_passes_is_waited_out_when_reading_too() -> None:
+    server = Server(problem(404, "subject_not_found"), ok({"stored": 0}))
+    caller = server.api().with_key("k")
+    found = await caller.get("/counts", until_not="subject_not_found", subject="s")
+    assert found == {"stored": 0}
+    assert [str(each.url.query) for each in server.asked] == ["b'subject=s'"] * 2
 
 
 async def test_two_intents_have_two_keys() -> None:
@@ -143,14 +178,14 @@ async def test_an_expired_token_is_renewed_and_the_call_repeated() -> None:
 
 async def test_a_key_that_is_refused_stays_refused() -> None:
     server = Server(problem(401, "invalid_api_key"))
-    with pytest.raises(DemoError, match="GET /api/v1/things answered 401"):
+    with pytest.raises(ClientError, match="GET /api/v1/things answered 401"):
         await server.api().with_key("old").get("/things")
     assert len(server.asked) == 1
 
 
 async def test_a_refusal_is_said_with_what_was_asked_and_answered() -> None:
     server = Server(problem(422, "invalid_request"))
-    with pytest.raises(DemoError) as refused:
+    with pytest.raises(ClientError) as refused:
         await server.api().with_key("k").post("/quotes", {})
     assert str(refused.value) == (
         'POST /api/v1/quotes answered 422: {"code":"invalid_request"}'
@@ -167,7 +202,7 @@ async def test_a_refusal_that_is_known_to_pass_is_waited_out() -> None:
 
 async def test_another_refusal_is_not_waited_out() -> None:
     server = Server(problem(404, "robot_not_found"))
-    with pytest.raises(DemoError, match="robot_not_found"):
+    with pytest.raises(ClientError, match="robot_not_found"):
         await (
             server.api().with_key("k").post("/claims", {}, until_not="policy_not_found")
         )
@@ -186,14 +221,14 @@ async def test_a_refusal_that_says_it_is_done_already_is_an_answer() -> None:
 @pytest.mark.usefixtures("impatient")
 async def test_patience_ends_where_nobody_answers() -> None:
     server = Server(httpx.ConnectError("refused"))
-    with pytest.raises(DemoError, match=r"^GET /things: no answer \(refused\)$"):
+    with pytest.raises(ClientError, match=r"^GET /things: no answer \(refused\)$"):
         await server.api().with_key("k").get("/things")
 
 
 @pytest.mark.usefixtures("impatient")
 async def test_patience_ends_where_trouble_does_not_pass() -> None:
     server = Server(problem(503, "dependency_unavailable"))
-    with pytest.raises(DemoError, match="answered 503"):
+    with pytest.raises(ClientError, match="answered 503"):
         await server.api().with_key("k").get("/things")
 
 
@@ -212,5 +247,5 @@ async def test_waiting_ends_with_the_answer_waited_for() -> None:
 
 @pytest.mark.usefixtures("impatient")
 async def test_waiting_in_vain_says_for_what_and_what_was_seen() -> None:
-    with pytest.raises(DemoError, match=r"^waited too long for three; last seen: 1$"):
+    with pytest.raises(ClientError, match=r"^waited too long for three; last seen: 1$"):
         await until("three", _fetching([1]), lambda n: n == 3)
