@@ -12,7 +12,14 @@ from typing import Final
 
 from robosure.contexts.policies.consumers import consumers
 from robosure.contexts.policies.routes import router
+from robosure.contexts.policies.tables import (
+    organisations,
+    products,
+    robot_scores,
+    robots,
+)
 from robosure.platform.context import Context
+from robosure.platform.streams.projections import Projection
 
 _SELLERS: Final = {"admin", "underwriter"}
 _READERS: Final = {
@@ -27,6 +34,14 @@ context = Context(
     name="policies",
     router=router,
     consumers=consumers,
+    projections=[
+        Projection(
+            name="policies.copies",
+            description="Products, robots, their latest scores, organisations' names.",
+            tables=(products, robots, robot_scores, organisations),
+            consumers=tuple(consumers),
+        )
+    ],
     permissions={
         "quotes:write": _SELLERS,
         "quotes:read": _READERS,

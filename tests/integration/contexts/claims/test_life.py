@@ -13,7 +13,7 @@ from sqlalchemy import select
 from robosure.contexts.payments.events import PayoutCompleted
 from robosure.kernel.ids import uuid7
 from robosure.platform.http.access import authenticate
-from robosure.platform.streams.inbox import dead_letters
+from robosure.platform.streams.letters import dead_letters
 from tests.integration.contexts.claims.conftest import Scene
 from tests.support import code_of
 from tests.unit.contexts.claims.factories import NOON, eur
