@@ -203,6 +203,7 @@ class _Test:
             counts = await fleet.settled(tally.accepted, told=self.watcher.reach)
         finally:
             await _ended(looking)
+        await watch.look_once()  # for the last, which were counted meanwhile
         if counts.total < tally.accepted:
             self.watcher.finish(f"{tally.accepted - counts.total:,} had none")
             return None
