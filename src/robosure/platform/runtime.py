@@ -104,9 +104,9 @@ class _Sending:
 
     async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
         try:
-            await super().send_packed_command(*arguments, **options)  # type: ignore[misc]
+            await super().send_packed_command(*arguments, **options)  # type: ignore[misc]  # of a connection beside it
         except RuntimeError as error:
-            await self.disconnect(nowait=True)  # type: ignore[attr-defined]
+            await self.disconnect(nowait=True)  # type: ignore[attr-defined]  # also of that
             raise RedisConnectionError(str(error)) from error
 
 

@@ -273,3 +273,22 @@ async def test_no_more_robots_are_remembered_than_there_is_room_for() -> None:
     await robots.of(other, among=second)
     await robots.of(one, among=first)
     assert registry.asked == [set(first), set(second), set(first)]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body", "code"),
+    [
+        ("application/x-ndjson", b"x\n" * 2_001, "too_many_events"),
+        (
+            "application/cloudevents-batch+json",
+            b"[" + b"0," * 600_001 + b"0]",
+            "too_many_values",
+        ),
+    ],
+)
+def test_a_body_of_nothing_but_punctuation_is_refused_unread(
+    media_type: str, body: bytes, code: str
+) -> None:
+    with pytest.raises(TooLarge) as refused:
+        forms.FORMS[media_type].read(body)
+    assert refused.value.code == code

@@ -57,6 +57,8 @@ def test_extension_attributes_are_passed_over() -> None:
         ({"time": "2026-03-02T08:17:60Z"}, "time", "datetime_from_date_parsing"),
         ({"time": "2026-13-02T08:17:21Z"}, "time", "datetime_from_date_parsing"),
         ({"time": "0001-01-01T00:00:00+14:00"}, "time", "greater_than_equal"),
+        ({"time": "1582-10-10T00:00:00Z"}, "time", "greater_than_equal"),
+        ({"time": "1969-12-31T23:59:59Z"}, "time", "greater_than_equal"),
         ({"time": "9999-12-31T23:59:59-14:00"}, "time", "less_than_equal"),
         ({"datacontenttype": "text/xml"}, "datacontenttype", "string_pattern_mismatch"),
         ({"data": None}, "data", "dict_type"),

@@ -66,8 +66,11 @@ class Form(NamedTuple):
         Raises:
             Malformed: it is no JSON.
             Invalid: it has not the shape of this form.
-            TooLarge: more than :data:`EVENTS_AT_ONCE`.
+            TooLarge: more than :data:`EVENTS_AT_ONCE`, or more values than so many
+                events could have, counted before any is read.
         """
+        if body.count(b",") > _COMMAS_AT_ONCE:
+            raise TooLarge("too_many_values", limit=_COMMAS_AT_ONCE)
         if not any(letter in body and word in body for letter, word in _NO_JSON):
             with suppress(ValidationError):
                 whole = self.whole(body)
@@ -93,11 +96,7 @@ def parse_batch(body: bytes) -> list[Any]:
     Raises:
         Malformed: it is no JSON.
         Invalid: it is no array.
-        TooLarge: it has more values than so many events could, counted before any is
-            read.
     """
-    if body.count(b",") > _COMMAS_AT_ONCE:
-        raise TooLarge("too_many_values", limit=_COMMAS_AT_ONCE)
     document = _parsed(body)
     if not _is_list(document):
         raise Invalid("not_a_batch", reason="a batch is a JSON array")
