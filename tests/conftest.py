@@ -1,15 +1,37 @@
-"""Starts the servers once for the whole run, unless only unit tests were asked for."""
+"""Starts the servers once for the whole run, unless only unit tests were asked for.
+
+Whole stacks, which the tests in ``e2e`` start, run one after the other: several at once
+would wait for each other's processors, and a recovery would be measured that no one has.
+"""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
+from xdist.scheduler import LoadScopeScheduling
 
 _UNIT = Path(__file__).parent / "unit"
 _servers = pytest.StashKey[ExitStack]()
+
+
+class _OneStackAtATime(LoadScopeScheduling):
+    """Gives whole modules to workers, and all of ``e2e`` to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        whole = nodeid.startswith("tests/e2e/")
+        return "tests/e2e" if whole else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: Any
+) -> LoadScopeScheduling | None:
+    """Replace ``--dist=loadscope``, and leave any other that was asked for."""
+    asked = config.getvalue("dist") == "loadscope"
+    return _OneStackAtATime(config, log) if asked else None
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -27,12 +27,12 @@ from pypdf import PdfReader
 
 from robosure.entrypoints.demo.sources import SimulatedFleet
 from robosure.entrypoints.stack.state import Running, State
+from tests.e2e.environment import neutral_environment
 from tests.real_data import ur3_file
 
 Json = dict[str, Any]
 
 _PROCESSES: Final = ("postgres", "redis", "api", "worker", "jobs", "beat")
-_SETTINGS: Final = ("DATABASE_URL", "REDIS_URL", "LOG_LEVEL", "ENVIRONMENT")
 
 
 class Home:
@@ -45,18 +45,13 @@ class Home:
 
     def start(self, *arguments: str, output: str) -> subprocess.Popen[bytes]:
         """Start a command; what it prints goes to ``output``.out and .err."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("ROBOSURE_") and name not in _SETTINGS
-        }
         with (
             self._file(output, "out").open("wb") as out,
             self._file(output, "err").open("wb") as err,
         ):
             process = subprocess.Popen(
                 [sys.executable, "-m", "robosure.entrypoints.cli", *arguments],
-                env={**kept, "ROBOSURE_HOME": str(self.directory)},
+                env={**neutral_environment(), "ROBOSURE_HOME": str(self.directory)},
                 cwd=self._base,
                 stdout=out,
                 stderr=err,

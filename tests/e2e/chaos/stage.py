@@ -24,6 +24,7 @@ import httpx
 import psutil
 
 from robosure.entrypoints.stack.state import Running, State
+from tests.e2e.environment import neutral_environment
 
 _START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 60.0
@@ -34,7 +35,6 @@ _SAYING: Final = {
     "relay": b"platform.worker.start_completed",
 }
 """What a process that answers nobody says once it works."""
-_SETTINGS: Final = ("DATABASE_URL", "REDIS_URL", "LOG_LEVEL", "ENVIRONMENT")
 
 
 class StageError(Exception):
@@ -164,7 +164,7 @@ async def a_stage(
     base = new_directory("stack")
     state = State(base / "state")
     environment = {
-        **_neutral(os.environ),
+        **neutral_environment(),
         "ROBOSURE_HOME": str(state.directory),
         **(settings or {}),
     }
@@ -196,15 +196,6 @@ def new_directory(purpose: str) -> Path:
     directory = Path(tempfile.mkdtemp(prefix=f"robosure-chaos-{purpose}-"))
     directory.chmod(0o755)
     return directory
-
-
-def _neutral(environment: Mapping[str, str]) -> dict[str, str]:
-    """Leave out what the user has set for another installation."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if not name.startswith("ROBOSURE_") and name not in _SETTINGS
-    }
 
 
 async def _running(
