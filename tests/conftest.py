@@ -1,7 +1,7 @@
 """Starts the servers once for the whole run, unless only unit tests were asked for.
 
-Whole stacks, which the tests in ``e2e`` start, run one after the other: several at once
-would wait for each other's processors, and a recovery would be measured that no one has.
+Whole stacks, which the tests in ``e2e`` start, run one after the other. Several at once
+would wait for each other, and the recovery that is measured would be nobody's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UNIT = Path(__file__).parent / "unit"
 _servers = pytest.StashKey[ExitStack]()
 
 
-class _OneStackAtATime(LoadScopeScheduling):
+class _OneStackAtATime(LoadScopeScheduling):  # type: ignore[misc]  # has no types
     """Gives whole modules to workers, and all of ``e2e`` to one."""
 
     def _split_scope(self, nodeid: str) -> str:
