@@ -121,6 +121,38 @@ async def test_a_commit_wakes_the_relay(
         await until(lambda: redis.xlen(KEY), 1)
 
 
+async def test_a_commit_while_the_relay_looks_wakes_it_as_well(
+    db: Database,
+    redis: Redis,
+    bus: EventBus,
+    relay: Relay,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given a relay that has looked and found nothing, and is told of something before
+    # it waits
+    monkeypatch.setattr(relay_module, "_POLL_SECONDS", 60.0)
+    look, heard = relay.relay, asyncio.Event()
+    wake = relay._wake
+
+    def hear(*arguments: Any) -> None:
+        wake(*arguments)
+        heard.set()
+
+    async def look_slowly() -> int:
+        found = await look()
+        if not heard.is_set():
+            await until(lambda: _listeners(db), 1)
+            await tell(db, "a")
+            await heard.wait()
+        return found
+
+    monkeypatch.setattr(relay, "_wake", hear)
+    monkeypatch.setattr(relay, "relay", look_slowly)
+    # when it goes on, then it looks again at once
+    async with running(relay.run):
+        await until(lambda: redis.xlen(KEY), 1)
+
+
 async def test_a_relay_that_hears_nothing_still_looks(
     db: Database, redis: Redis, bus: EventBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:

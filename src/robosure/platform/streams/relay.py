@@ -69,6 +69,8 @@ class Relay(LoggerMixin):
         listening = asyncio.create_task(self._listen())
         try:
             while not stop.is_set():
+                # Before looking: what is told meanwhile is looked for again.
+                self._woken.clear()
                 try:
                     if await self.relay() == _BATCH:
                         continue
@@ -83,7 +85,6 @@ class Relay(LoggerMixin):
                 await listening
 
     async def _wait(self, stop: asyncio.Event) -> None:
-        self._woken.clear()
         waits = [
             asyncio.create_task(self._woken.wait()),
             asyncio.create_task(stop.wait()),
