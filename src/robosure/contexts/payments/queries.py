@@ -67,7 +67,7 @@ class PaymentQueries:
         )
         row = (await self._session.execute(statement)).one_or_none()
         if row is None:
-            raise NotFound("instalment", id=instalment_id)
+            raise NotFound("instalment_not_found", id=instalment_id)
         return InstalmentResponse.model_validate(row)
 
     async def payouts(

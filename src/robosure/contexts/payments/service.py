@@ -112,7 +112,7 @@ class PaymentService(LoggerMixin):
         """
         instalment = await self._instalments.get_for_update(instalment_id)
         if instalment.insurer_id != insurer_id:
-            raise NotFound("instalment", id=instalment_id)
+            raise NotFound("instalment_not_found", id=instalment_id)
         instalment.retry(at=at, payment_method=payment_method)
         return instalment
 

@@ -69,12 +69,12 @@ async def test_an_organisation_sees_its_own_and_nobody_elses(
         assert (await stranger.get("/deliveries")).json()["items"] == []
         assert (await stranger.get("/messages")).json()["items"] == []
         response = await stranger.post(f"/messages/{in_app.id}/read")
-        assert (response.status_code, code_of(response)) == (404, "message")
+        assert (response.status_code, code_of(response)) == (404, "message_not_found")
     async with api.as_("admin", organisation=HOLDER) as holder:
         assert len((await holder.get("/deliveries")).json()["items"]) == 2
         # an e-mail is no message in the app
         response = await holder.post(f"/messages/{email.id}/read")
-        assert (response.status_code, code_of(response)) == (404, "message")
+        assert (response.status_code, code_of(response)) == (404, "message_not_found")
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ async def test_a_retry_is_refused_unless_it_is_ones_own_and_failed(
     before = await rows(instalments)
     for organisation, role, status, code in (
         (INSURER, "admin", 409, "instalment_not_failed"),
-        (HOLDER, "admin", 404, "instalment"),
+        (HOLDER, "admin", 404, "instalment_not_found"),
         (HOLDER, "policyholder", 403, "permission_required"),
     ):
         async with api.as_(role, organisation=organisation) as someone:
@@ -312,8 +312,8 @@ async def test_a_notification_that_is_not_the_processors_is_refused(
     [
         (b"{", 422, "invalid_notification"),
         (b'{"operation": "refund"}', 422, "invalid_notification"),
-        (notification("nonsense"), 404, "payment_order"),
-        (notification(f"{UUID(int=5)}:1"), 404, "instalment"),
+        (notification("nonsense"), 404, "payment_order_not_found"),
+        (notification(f"{UUID(int=5)}:1"), 404, "instalment_not_found"),
     ],
 )
 async def test_a_notification_that_means_nothing_is_refused(
@@ -331,5 +331,5 @@ async def test_a_notification_of_an_attempt_never_made_is_refused(
     body = notification(reference[:-1] + "2")
     async with api.anonymous() as processor:
         response = await processor.post(NOTIFY, content=body, headers=signed(body))
-    assert (response.status_code, code_of(response)) == (404, "payment_order")
+    assert (response.status_code, code_of(response)) == (404, "payment_order_not_found")
     assert await rows(instalments) == before

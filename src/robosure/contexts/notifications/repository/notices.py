@@ -130,7 +130,7 @@ class SqlDeliveries:
         """Return a delivery, locked."""
         found = await self._session.get(Delivery, delivery_id, with_for_update=True)
         if found is None:
-            raise NotFound("delivery", id=delivery_id)
+            raise NotFound("delivery_not_found", id=delivery_id)
         return found
 
 
@@ -156,7 +156,7 @@ class SqlMessages:
             columns.channel == Channel.IN_APP,
         )
         if (await self._session.execute(addressed)).first() is None:
-            raise NotFound("message", id=message_id)
+            raise NotFound("message_not_found", id=message_id)
         await self._session.execute(
             insert(tables.message_reads)
             .values(delivery_id=message_id, reader_id=reader_id, read_at=at)

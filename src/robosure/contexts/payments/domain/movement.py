@@ -81,7 +81,9 @@ class Outcome:
         try:
             return UUID(self.reference.partition(":")[0])
         except ValueError as error:
-            raise NotFound("payment_order", reference=self.reference) from error
+            raise NotFound(
+                "payment_order_not_found", reference=self.reference
+            ) from error
 
 
 @dataclass(eq=False, kw_only=True)
@@ -149,7 +151,7 @@ class Movement(Aggregate, ABC):
                 nothing is changed, because a person has to find out which one is true.
         """
         if outcome.reference not in self._references():
-            raise NotFound("payment_order", reference=outcome.reference)
+            raise NotFound("payment_order_not_found", reference=outcome.reference)
         is_latest = outcome.reference == self.reference
         if self.status is not self.asking or not is_latest:
             succeeded = self.status is Status.PAID and is_latest

@@ -32,7 +32,8 @@ class SqlMovements(Generic[M]):
         """Return one, locked."""
         found = await self._session.get(self._kind, movement_id, with_for_update=True)
         if found is None:
-            raise NotFound(self._kind.__name__.lower(), id=movement_id)
+            code = f"{self._kind.__name__.lower()}_not_found"
+            raise NotFound(code, id=movement_id)
         return found
 
     async def next_due(self, *, at: datetime, among: Collection[UUID]) -> M | None:
