@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+# How long an example takes is the machine's business.
+settings.register_profile("robosure", deadline=None)
+settings.load_profile("robosure")
 
 _UNIT = Path(__file__).parent / "unit"
 _servers = pytest.StashKey[ExitStack]()

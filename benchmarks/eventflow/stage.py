@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -28,6 +29,8 @@ from robosure.entrypoints.stack.servers import embedded_servers
 ADMIN: Final = "admin@robosure.local"
 PASSWORD: Final = "a benchmark's password"  # noqa: S105 - of a server that lives a minute
 _COMMAND: Final = (sys.executable, "-m", "robosure.entrypoints.cli")
+_IDLE_SECONDS: Final = 2.0
+_IDLE_SHARE: Final = 0.2
 _READINGS: Final = (
     "battery", "temperature", "speed", "position_x", "position_y", "heading"
 )  # fmt: skip
@@ -106,10 +109,24 @@ class Stage:
             _await_answer(f"{url}/health")
             yield Server(url, ADMIN, PASSWORD)
 
+    async def settled(self, seconds: float = 120.0) -> None:
+        """Wait until all that was started has nothing to do: it has been imported.
+
+        Raises:
+            TimeoutError: it goes on and on.
+        """
+        async with asyncio.timeout(seconds):
+            used = sum(self.cpu_seconds().values())
+            while True:
+                await asyncio.sleep(_IDLE_SECONDS)
+                before, used = used, sum(self.cpu_seconds().values())
+                if used - before < _IDLE_SHARE * _IDLE_SECONDS:
+                    return
+
     def cpu_seconds(self) -> dict[str, float]:
         """Return what each kind of process has used so far, servers included."""
         used = {
-            name: sum(_cpu(each) for each in processes)
+            name: sum(_cpu(each) for one in processes for each in _with_children(one))
             for name, processes in self.running.items()
         }
         for process in psutil.process_iter(["name"]):
@@ -234,6 +251,13 @@ def _cpu(process: psutil.Process) -> float:
     except psutil.NoSuchProcess:
         return 0.0
     return float(times.user + times.system)
+
+
+def _with_children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _is_ours(process: psutil.Process) -> bool:
