@@ -133,6 +133,24 @@ async def test_a_body_that_hides_its_length_is_refused_as_well(
             assert_refused(answer, 413, "body_too_large")
 
 
+async def test_a_method_that_a_path_does_not_know_is_told_which_it_knows(
+    world: World, database: Database
+) -> None:
+    # given paths of one route, of several, and one that another's parameter fits too
+    known = {
+        "/quotes": "GET, POST",
+        f"/users/{uuid7()}": "GET, PATCH",
+        f"/webhook-endpoints/{uuid7()}": "DELETE, GET, PUT",
+        "/dead-letters/replay": "POST",
+        "/roles": "GET",
+    }
+    async with nothing_changes(database):
+        for path, methods in known.items():
+            answer = await world.admin.request("OPTIONS", path)
+            assert_refused(answer, 405, "method_not_allowed")
+            assert answer.headers["Allow"] == methods
+
+
 # --- telemetry ------------------------------------------------------------------------
 
 

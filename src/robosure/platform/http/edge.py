@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
+from fastapi.routing import iter_route_contexts
 from starlette.types import Scope
 
 from robosure.kernel.time import Clock
@@ -94,6 +95,19 @@ def template_of(scope: Scope) -> str:
         if isinstance(path, str):
             return path
     return "unmatched"
+
+
+def methods_at(request: Request) -> list[str]:
+    """Return what may be done at the requested path, by all its routes together.
+
+    The framework knows of one route: the first whose path fits.
+    """
+    routes = list(iter_route_contexts(request.app.router.routes))
+    path = request.scope["path"]
+    literal = any(route.path_format == path for route in routes)
+    template = path if literal else template_of(request.scope)
+    methods = (route.methods for route in routes if route.path_format == template)
+    return sorted(set[str]().union(*(each or () for each in methods)))
 
 
 ReadDb = Annotated[ReadSession, Depends(_read, scope="function")]

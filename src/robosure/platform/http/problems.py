@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from robosure.kernel.errors import DomainError, ErrorKind
-from robosure.platform.http.edge import template_of
+from robosure.platform.http.edge import methods_at, template_of
 from robosure.platform.logging import get_logger
 from robosure.platform.metrics import APP_ERRORS
 from robosure.platform.outages import infrastructure_is_away, sqlstate_of
@@ -140,12 +140,15 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     phrase = HTTPStatus(error.status_code).phrase
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(methods_at(request))
     return problem_response(
         request.scope,
         error.status_code,
         code=phrase.lower().replace(" ", "_").replace("-", "_"),
         detail=error.detail or phrase,
-        headers=error.headers,
+        headers=headers,
     )
 
 

@@ -428,3 +428,13 @@ async def test_what_is_not_there_is_not_found(acme: httpx.AsyncClient) -> None:
         (404, "webhook_endpoint_not_found"), (404, "webhook_endpoint_not_found"),
         (404, "webhook_delivery_not_found"), (404, "webhook_delivery_not_found"),
     ]  # fmt: skip
+
+
+async def test_null_asks_for_everything_as_leaving_the_types_out_does(
+    acme: httpx.AsyncClient,
+) -> None:
+    endpoint = await registered(acme, event_types=None)
+    assert endpoint["event_types"] is None
+    # and an empty choice is still refused
+    answer = await acme.post("/webhook-endpoints", json={"url": URL, "event_types": []})
+    assert (answer.status_code, code_of(answer)) == (422, "invalid_request")

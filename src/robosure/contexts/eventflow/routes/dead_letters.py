@@ -132,7 +132,7 @@ async def discard_dead_letter(
     "/dead-letters/replay",
     summary="Replay dead letters",
     status_code=202,
-    responses=problems(422),
+    responses=problems(404, 422),
 )
 async def replay_dead_letters(
     choice: DeadLetterChoice, service: Service, principal: Manager
@@ -143,7 +143,9 @@ async def replay_dead_letters(
 
 
 @router.post(
-    "/dead-letters/discard", summary="Discard dead letters", responses=problems(422)
+    "/dead-letters/discard",
+    summary="Discard dead letters",
+    responses=problems(404, 422),
 )
 async def discard_dead_letters(
     discarding: DeadLettersDiscard, service: Service, principal: Manager

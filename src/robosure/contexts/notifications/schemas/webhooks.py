@@ -56,8 +56,8 @@ _DELIVERY: Final[dict[str, Any]] = {
 }
 
 
-def _told_by_choice(types: frozenset[EventType] | None) -> frozenset[EventType] | None:
-    if types is not None and EventType.PING in types:
+def _told_by_choice(types: frozenset[EventType]) -> frozenset[EventType]:
+    if EventType.PING in types:
         message = "webhook.ping is sent to every endpoint that is tested"
         raise ValueError(message)
     return types
@@ -79,15 +79,16 @@ class WebhookEndpointIn(InputModel):
             strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f]*$"
         ),
     ] = Field(default="", description="For yourselves.")
-    event_types: Annotated[
-        frozenset[EventType] | None,
-        AfterValidator(_told_by_choice),
-        Field(
-            min_length=1,
-            description="What to be told of; null for everything that concerns you, "
-            "also of types to come.",
-        ),
-    ] = None
+    event_types: (
+        Annotated[
+            frozenset[EventType], Field(min_length=1), AfterValidator(_told_by_choice)
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="What to be told of; null for everything that concerns you, "
+        "also of types to come.",
+    )
 
 
 class RotationIn(InputModel):
