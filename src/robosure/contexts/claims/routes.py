@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import Query, Response, UploadFile, status
 
 from robosure.contexts.claims.domain.claim import ClaimStatus
+from robosure.contexts.claims.domain.evidence import ALLOWED_CONTENT_TYPES
 from robosure.contexts.claims.queries import ClaimQueries, StoredContent
 from robosure.contexts.claims.schemas.requests import (
     AssessClaimRequest,
@@ -51,17 +52,18 @@ Approver = Annotated[Principal, requires("claims:approve")]
 Assigner = Annotated[Principal, requires("claims:assign")]
 
 _COMMAND_PROBLEMS: Final = problems(404, 409, 412, 422)
-_FILE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "The file; its SHA-256 has been verified.",
-        "content": {
-            "application/octet-stream": {
-                "schema": {"type": "string", "format": "binary"}
-            }
+
+
+def _file(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer that is a file of one of these types."""
+    binary: dict[str, Any] = {"schema": {"format": "binary"}}
+    return {
+        200: {
+            "description": "The file; its SHA-256 has been verified.",
+            "content": dict.fromkeys(sorted(media_types), binary),
         },
-    },
-    **problems(404, 409, 422),
-}
+        **problems(404, 409, 422),
+    }
 
 
 @router.post(
@@ -176,7 +178,7 @@ async def list_attachments(
     "/claims/{claim_id}/attachments/{attachment_id}/content",
     summary="Download an attachment",
     response_class=Response,
-    responses=_FILE,
+    responses=_file(*ALLOWED_CONTENT_TYPES),
 )
 async def download_attachment(
     claim_id: UUID,
@@ -209,7 +211,7 @@ async def list_evidence(
     "/claims/{claim_id}/evidence/{evidence_id}/content",
     summary="Download evidence",
     response_class=Response,
-    responses=_FILE,
+    responses=_file("application/gzip"),
 )
 async def download_evidence(
     claim_id: UUID,
