@@ -33,7 +33,7 @@ _OTHER_NAMES: Final = {
 }
 """Where the name of an id is not that of the thing with ``_id``."""
 
-pytestmark = pytest.mark.timeout(3_600 if EXAMPLES else 120)
+pytestmark = pytest.mark.timeout(3_600 if EXAMPLES else 300)
 
 
 @pytest.fixture
