@@ -23,7 +23,7 @@ from tests.e2e.chaos.campaign import (
 from tests.e2e.chaos.ledger import Sent
 from tests.e2e.chaos.stage import Stage, a_stage
 
-_EVENTS: Final = 1_500
+_EVENTS: Final = 800
 
 # The first round waits for the stack to start.
 pytestmark = pytest.mark.timeout(240)

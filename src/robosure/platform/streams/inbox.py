@@ -66,16 +66,9 @@ async def first_times(
     session: WriteSession, consumer: str, event_ids: Collection[UUID]
 ) -> set[UUID]:
     """Claim events for this consumer; return those whose effects are not there yet."""
-    claim = (
-        insert(inbox)
-        # In order, so that two who claim the same wait for each other in turn.
-        .values(
-            [{"consumer": consumer, "event_id": each} for each in sorted(event_ids)]
-        )
-        .on_conflict_do_nothing()
-        .returning(inbox.c.event_id)
-    )
-    return set((await session.execute(claim)).scalars())
+    # In order, so that two who claim the same wait for each other in turn.
+    claimed = {"consumer": [consumer] * len(event_ids), "event_id": sorted(event_ids)}
+    return set((await session.execute(_claim, claimed)).scalars())
 
 
 async def note_redelivered(
