@@ -39,6 +39,12 @@ def pytest_xdist_make_scheduler(
     return _OneStackAtATime(config, log) if asked else None
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Bring the application's fixtures, unless only unit tests were asked for."""
+    if not _unit_only(config):
+        config.pluginmanager.import_plugin("tests.fixtures")
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     _log_plainly()
     config = session.config

@@ -1,4 +1,7 @@
-"""Real servers for every test here: a migrated database and a Redis per worker."""
+"""Real servers for every test above unit: a migrated database and a Redis per worker.
+
+A plugin and no ``conftest``, so that tests of all folders share them.
+"""
 
 from __future__ import annotations
 
