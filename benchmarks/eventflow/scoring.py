@@ -109,7 +109,7 @@ class Fleet:
         """Return a robot's event of a moment."""
         subject, source, id_ = str(robot), f"/robots/{robot}", moment.isoformat()
         return StreamEvent(
-            key=key_of(subject, source, id_),
+            key=key_of(subject, source, id_).hex,
             source=source,
             id=id_,
             type=TELEMETRY_TYPE,

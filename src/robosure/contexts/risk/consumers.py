@@ -25,7 +25,7 @@ async def _telemetry(session: WriteSession, events: Sequence[StreamEvent]) -> No
     by_subject: defaultdict[str, list[Sample]] = defaultdict(list)
     for event in events:
         by_subject[event.subject].append(
-            Sample.of(event.data, at=event.time, key=event.key.hex)
+            Sample.of(event.data, at=event.time, key=event.key)
         )
     if by_subject:
         at = max(event.received_at for event in events)

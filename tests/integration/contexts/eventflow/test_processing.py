@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -160,6 +161,32 @@ async def test_a_poison_event_stands_alone_and_the_rest_commits(
     assert {(letter.status, letter.subject) for letter in letters} == {
         ("waiting", str(ROBOT))
     }
+
+
+@pytest.mark.parametrize("field", ["id", "source"])
+async def test_a_line_break_that_came_past_the_api_moves_no_event_into_another(
+    database: Database,
+    send: Sending,
+    a_reader: AReader,
+    recorder: Recorder,
+    field: str,
+) -> None:
+    # given a batch, as the API would refuse it: a line break amid what it takes
+    sound = [an_event(n) for n in range(6)]
+    await send(*sound[:3], {**an_event(9), field: "in\ntwo"}, *sound[3:])
+    # when it is processed
+    await a_reader().drain()
+    # then that event is put aside alone
+    (error,) = (await aside(database)).values()
+    assert "null value in column" in error
+    # and each other is stored whole and handed on, and none is mixed with its neighbour
+    there = await rows(database, events)
+    assert sorted((e.id, e.source, e.time, e.data) for e in there) == sorted(
+        (e["id"], e["source"], datetime.fromisoformat(e["time"]), e["data"])
+        for e in sound
+    )
+    assert [id_ for _, id_ in recorder.seen] == [e["id"] for e in sound]
+    assert await counted(database) == {ROBOT: (6, 0)}
 
 
 async def test_a_flood_of_poison_loses_no_good_event(

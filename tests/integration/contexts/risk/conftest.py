@@ -70,7 +70,7 @@ class RobotToScore:
     def event(self, number: int, at: datetime, telemetry: Telemetry) -> StreamEvent:
         subject, source, id_ = str(self.id), f"/robots/{self.id}", str(number)
         return StreamEvent(
-            key=key_of(subject, source, id_),
+            key=key_of(subject, source, id_).hex,
             source=source,
             id=id_,
             type=TELEMETRY_TYPE,

@@ -150,7 +150,7 @@ def _day(moment: ColumnElement[datetime]) -> ColumnElement[Any]:
 
 def _event(row: Any) -> StreamEvent:
     return StreamEvent(
-        key=row.key,
+        key=row.key.hex,
         source=row.source,
         id=row.id,
         type=row.type,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from robosure.contexts.eventflow.repository import PartTally, SqlIngest, Tally
+from robosure.contexts.eventflow.repository import ArrivedPart, SqlIngest, Tally
 from robosure.contexts.eventflow.schemas import EVENT_TYPES
 from robosure.contexts.eventflow.service.feed import announce
 from robosure.kernel.ids import uuid7
@@ -45,57 +46,32 @@ class EventProcessor:
 
         What handlers tell carries the correlation id of the last of the batches.
         """
-        parts: dict[tuple[UUID, int], PartTally] = {}
-        once: list[Incoming] = []
-        for item in items:
-            part = item.batch.batch_id, item.part
-            tally = parts.get(part)
-            if tally is None:
-                tally = parts[part] = PartTally.beginning(item)
-            if tally.batch is item.batch:  # and not the same, delivered twice
-                tally.count(item.event)
-                once.append(item)
+        arrived = _parts_of(items)
         ingest = SqlIngest(session)
-        done = await ingest.parts_done(parts.values())
-        items = _pieces_apart(
-            [i for i in once if (i.batch.batch_id, i.part) not in done], parts
-        )
-        for known in done & parts.keys():
-            del parts[known]
-        if items:
-            enriched = [_enriched(item) for item in items]
-            await self._take(session, ingest, enriched, parts)
+        done = await ingest.parts_done(arrived.values())
+        parts = [part for key, part in arrived.items() if key not in done]
+        if parts:
+            for part in parts:
+                _be_apart(part)
+                part.events = _enriched(part.events)
+            await self._take(session, ingest, parts)
 
     async def _take(
-        self,
-        session: WriteSession,
-        ingest: SqlIngest,
-        items: Sequence[Incoming],
-        parts: dict[tuple[UUID, int], PartTally],
+        self, session: WriteSession, ingest: SqlIngest, parts: Sequence[ArrivedPart]
     ) -> None:
-        stored = await ingest.store(items)
-        tallies: defaultdict[str, Tally] = defaultdict(Tally)
-        new: list[StreamEvent] = []
-        for item in items:
-            event = item.event
-            is_new = stored is None or event.key in stored
-            if is_new:
-                new.append(event)
-                parts[item.batch.batch_id, item.part].stored += 1
-                if stored is not None:
-                    stored.remove(event.key)  # the next of this key repeats it
-            tallies[event.subject].count(event, new=is_new)
-        await ingest.record(parts.values())
+        new = await ingest.store(parts)
+        await ingest.record(parts)
         announce(session)
-        await ingest.count({UUID(s): tally for s, tally in tallies.items()})
-        last = items[-1].batch
+        await ingest.count(_tallied(parts, new))
+        last = parts[-1].batch
         with correlated(Correlation(last.correlation_id, actor=last.principal)):
             for handler in self._handlers:
                 chosen = [event for event in new if event.type == handler.event_type]
                 if chosen:
                     await handler.handle(session, chosen)
             await session.run_sync(attribute_facts)
-        session.after_commit(_counting(len(items) - len(new)))
+        repeats = sum(len(part.events) for part in parts) - len(new)
+        session.after_commit(_counting(repeats))
 
     def letter(self, item: Incoming) -> Letter:
         """Write an event down, as a batch of its own."""
@@ -103,7 +79,7 @@ class EventProcessor:
         return Letter(
             consumer=GROUP,
             stream=INGEST,
-            event_id=str(event.key),
+            event_id=str(UUID(event.key)),
             type=event.type,
             content=written(item.batch, item.part, [item.cloud_event]).decode(),
             occurred_at=event.time,
@@ -121,41 +97,68 @@ class EventProcessor:
         return item._replace(batch=replace(item.batch, batch_id=uuid7()))
 
 
-def _pieces_apart(
-    items: list[Incoming], parts: dict[tuple[UUID, int], PartTally]
-) -> list[Incoming]:
+def _parts_of(items: Sequence[Incoming]) -> dict[tuple[UUID, int], ArrivedPart]:
+    """Put the events of a part together, which came in one entry, one by one."""
+    parts: dict[tuple[UUID, int], ArrivedPart] = {}
+    part: ArrivedPart | None = None
+    batch: Batch | None = None
+    for item in items:
+        if item.batch is not batch:
+            batch = item.batch
+            part = parts.setdefault(
+                (batch.batch_id, item.part), ArrivedPart(batch, item.part, item.size)
+            )
+            if part.batch is not batch:  # the same, delivered twice
+                part = None
+        if part is not None:
+            part.events.append(item.event)
+            part.times.append(item.cloud_event["time"])
+    return parts
+
+
+def _be_apart(part: ArrivedPart) -> None:
     """Give a batch of its own to what is only a piece of a part.
 
     The rest of the part comes in another transaction, or is put aside; if the part were
     remembered now, it would be passed over as known. A piece that is delivered again is
     recognised by its events.
     """
-    sizes = {(item.batch.batch_id, item.part): item.size for item in items}
-    own: dict[tuple[UUID, int], Batch] = {}
-    for key, size in sizes.items():
-        tally = parts[key]
-        if tally.events < size:
-            del parts[key]
-            tally.batch = own[key] = replace(tally.batch, batch_id=uuid7())
-            parts[tally.batch.batch_id, tally.part] = tally
-    if not own:
-        return items
-    return [
-        item._replace(batch=own.get((item.batch.batch_id, item.part), item.batch))
-        for item in items
-    ]
+    if len(part.events) < part.size:
+        part.batch = replace(part.batch, batch_id=uuid7())
 
 
-def _enriched(item: Incoming) -> Incoming:
-    event = item.event
+def _enriched(events: list[StreamEvent]) -> list[StreamEvent]:
+    steps = {type_: EVENT_TYPES[type_].steps for type_ in {e.type for e in events}}
+    if not any(steps.values()):
+        return events
+    return [_with_steps(event) for event in events]
+
+
+def _with_steps(event: StreamEvent) -> StreamEvent:
     event_type = EVENT_TYPES[event.type]
     if not event_type.steps:
-        return item
+        return event
     added = event_type.enriched(UUID(event.subject), event.time, event.data)
-    data: dict[str, Any] = dict(added)
-    return item._replace(
-        event=event._replace(data=data), cloud_event={**item.cloud_event, "data": data}
-    )
+    return event._replace(data=dict(added))
+
+
+def _tallied(
+    parts: Sequence[ArrivedPart], new: Sequence[StreamEvent]
+) -> dict[UUID, Tally]:
+    """Count per subject what was stored, and what repeats something stored before."""
+    times: defaultdict[str, list[datetime]] = defaultdict(list)
+    for event in new:
+        times[event.subject].append(event.time)
+    tallies = {
+        subject: Tally(len(moments), 0, min(moments), max(moments))
+        for subject, moments in times.items()
+    }
+    if sum(len(part.events) for part in parts) > len(new):
+        came = Counter(event.subject for part in parts for event in part.events)
+        for subject, number in came.items():
+            tally = tallies.setdefault(subject, Tally())
+            tally.repeated = number - tally.stored
+    return {UUID(subject): tally for subject, tally in tallies.items()}
 
 
 def _counting(repeats: int) -> Callable[[], Awaitable[None]]:

@@ -63,26 +63,31 @@ class Sample(NamedTuple):
             raise Invalid("sample_time_out_of_range", at=at.isoformat())
         reading = telemetry.get
         stop, grip = reading("protective_stop"), reading("grip_lost")
-        currents = _thousandths(reading("joint_currents", ()))
-        temperatures = _thousandths(reading("joint_temperatures", ()))
-        speeds = reading("joint_speeds", ())
+        currents, temperatures = (
+            reading("joint_currents"),
+            reading("joint_temperatures"),
+        )
+        speeds = reading("joint_speeds")
         complete = stop is not None
-        if complete and (currents or temperatures or speeds):
-            complete = not (
+        if currents or temperatures or speeds:
+            currents = _thousandths(currents or ())
+            temperatures = _thousandths(temperatures or ())
+            complete = complete and not (
                 grip is None
                 or reading("tool_current") is None
                 or None in currents
                 or None in temperatures
-                or None in speeds
+                or None in (speeds or ())
             )
+            currents = [each if each is None else abs(each) for each in currents]
         return cls(
             (moment - EPOCH) // MICROSECOND,
             key,
             stop,
             grip,
             complete,
-            [each if each is None else abs(each) for each in currents],
-            temperatures,
+            currents or [],
+            temperatures or [],
         )
 
     @property

@@ -39,6 +39,7 @@ from robosure.contexts.risk.domain.sample import moment_of
 from robosure.contexts.risk.repository.rows import ROWS, given
 from robosure.contexts.risk.tables import chunks
 from robosure.platform.database import WriteSession
+from robosure.platform.database.rows import incoming
 
 SAMPLES_AT_ONCE: Final = 2_000
 """Of one robot. Bounds memory, not what is summed up: the rest follows."""
@@ -85,20 +86,25 @@ class SqlTelemetry:
         self, arrived: Mapping[UUID, Sequence[Sample]], *, at: datetime
     ) -> None:
         """Store samples per robot."""
-        rows = [
-            {
-                "robot_id": robot_id,
-                "window_start": window_start,
-                "arrived_at": at,
-                "first_at": moment_of(min([sample.at_us for sample in samples])),
-                "samples": len(samples),
-                # Plain tuples, for JSON's writer takes no others.
-                "content": list(map(tuple, samples)),
-            }
+        parts = [
+            (robot_id, window_start, samples)
             for robot_id, of_robot in arrived.items()
             for window_start, samples in by_window(of_robot).items()
         ]
-        await self._session.execute(_add, {ROWS: rows})
+        await self._session.execute(
+            _add,
+            {
+                "robot_id": [robot_id for robot_id, _, _ in parts],
+                "window_start": [window_start for _, window_start, _ in parts],
+                "arrived_at": [at] * len(parts),
+                "first_at": [
+                    moment_of(min([each.at_us for each in samples]))
+                    for _, _, samples in parts
+                ],
+                "samples": [len(samples) for _, _, samples in parts],
+                "content": [_content_of(samples) for _, _, samples in parts],
+            },
+        )
 
     async def arrived(
         self, robot_ids: Collection[UUID]
@@ -146,6 +152,11 @@ class SqlTelemetry:
             )
 
 
+def _content_of(samples: Sequence[Sample]) -> str:
+    # Plain tuples, for JSON's writer takes no others.
+    return orjson.dumps(list(map(tuple, samples))).decode()
+
+
 def _windows(windows: Iterable[tuple[UUID, datetime]]) -> list[dict[str, object]]:
     return [
         {"robot_id": robot_id, "window_start": window_start}
@@ -153,7 +164,7 @@ def _windows(windows: Iterable[tuple[UUID, datetime]]) -> list[dict[str, object]
     ]
 
 
-_arriving: Final = given(
+_arriving: Final = incoming(
     robot_id=Uuid(),
     window_start=_MOMENT,
     arrived_at=_MOMENT,
