@@ -265,6 +265,9 @@ def serve(
             port=port,
             log_config=None,
             access_log=False,
+            # Whom to believe about addresses, `platform.http.address` decides.
+            proxy_headers=False,
+            server_header=False,
             timeout_graceful_shutdown=10,
         )
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -22,9 +23,11 @@ from pydantic import (
     SecretStr,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+Network = IPv4Network | IPv6Network
+T = TypeVar("T")
 
 
 def _with_driver(url: Any) -> Any:
@@ -32,6 +35,16 @@ def _with_driver(url: Any) -> Any:
     if isinstance(url, str):
         return re.sub(r"^postgres(ql)?://", "postgresql+asyncpg://", url)
     return url
+
+
+def _listed(value: Any) -> Any:
+    """Take a list as people write one, with commas."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Listed = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_listed)]
 
 
 def _upper_case(name: Any) -> Any:
@@ -88,6 +101,9 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = None
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
     mail_from: str = "Robosure <no-reply@robosure.local>"
+
+    trusted_proxies: Listed[Network] = ()
+    """Addresses and networks of the proxies whose ``X-Forwarded-For`` is believed."""
 
     max_body_bytes: PositiveInt = 8 * 1024 * 1024
     processor_secret: SecretStr = SecretStr("sandbox")
