@@ -111,6 +111,24 @@ def test_every_private_operation_documents_that_it_may_refuse_who_asks(
     assert untold == []
 
 
+def test_every_operation_but_those_that_watch_documents_its_limit(
+    document: Json,
+) -> None:
+    documented = {
+        name
+        for name, operation in operations(document)
+        if {"Retry-After", "RateLimit", "RateLimit-Policy"}
+        == set(operation["responses"].get("429", {}).get("headers", ()))
+    }
+    watching = {"/health", "/ready", "/metrics", "/metrics/summary"}
+    expected = {
+        name
+        for name, _ in operations(document)
+        if name.removeprefix("GET ") not in watching
+    }
+    assert documented == expected
+
+
 def test_every_error_is_a_problem_document(document: Json) -> None:
     wrong = {
         f"{name} {status}": sorted(answer.get("content", {}))

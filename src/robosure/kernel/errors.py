@@ -25,6 +25,7 @@ class ErrorKind(StrEnum):
     STALE = "stale"
     NOT_YET_KNOWN = "not_yet_known"
     TOO_LARGE = "too_large"
+    LIMITED = "limited"
     UNAVAILABLE = "unavailable"
 
 
@@ -130,6 +131,15 @@ class TooLarge(DomainError):
     """More was sent than is taken at once."""
 
     kind = ErrorKind.TOO_LARGE
+
+
+class LimitReached(DomainError):
+    """It was done as often as it may be, for now.
+
+    ``retry_after_seconds`` among the details says when to try again.
+    """
+
+    kind = ErrorKind.LIMITED
 
 
 class Unavailable(DomainError):

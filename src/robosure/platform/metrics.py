@@ -30,6 +30,9 @@ HTTP_REQUEST_SECONDS: Final = Histogram(
 APP_ERRORS: Final = Counter(
     "app_errors_total", "Requests that ended in an error.", ["error_type", "endpoint"]
 )
+HTTP_LIMITED: Final = Counter(
+    "http_requests_limited_total", "Requests refused by a rate limit.", ["limit"]
+)
 EVENTS_RECEIVED: Final = Counter(
     "events_received_total", "Events accepted for processing.", ["stream"]
 )

@@ -18,6 +18,7 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -104,6 +105,20 @@ class Settings(BaseSettings):
 
     trusted_proxies: Listed[Network] = ()
     """Addresses and networks of the proxies whose ``X-Forwarded-For`` is believed."""
+
+    rate_limit_sign_in: NonNegativeInt = 120
+    """How many times a minute somebody may sign in from one address; as with all limits
+    of requests, 0 is no limit."""
+    rate_limit_telemetry: NonNegativeInt = 1_200_000
+    """How many requests with telemetry a minute one user or API key may send."""
+    rate_limit_write: NonNegativeInt = 6_000
+    """How many other requests that change something."""
+    rate_limit_read: NonNegativeInt = 12_000
+    """How many that change nothing."""
+    rate_limit_export: NonNegativeInt = 600
+    """How many for a file or an export."""
+    rate_limit_address_factor: PositiveInt = 5
+    """How many times as much may come from one address, which many may share."""
 
     max_body_bytes: PositiveInt = 8 * 1024 * 1024
     processor_secret: SecretStr = SecretStr("sandbox")

@@ -37,7 +37,9 @@ from robosure.platform.http import (
     Page,
     Principal,
     ReadDb,
+    RouteClass,
     WriteDb,
+    limited_as,
     problems,
     requires,
     set_etag,
@@ -180,6 +182,7 @@ async def list_attachments(
     response_class=Response,
     responses=_file(*ALLOWED_CONTENT_TYPES),
 )
+@limited_as(RouteClass.EXPORT)
 async def download_attachment(
     claim_id: UUID,
     attachment_id: UUID,
@@ -213,6 +216,7 @@ async def list_evidence(
     response_class=Response,
     responses=_file("application/gzip"),
 )
+@limited_as(RouteClass.EXPORT)
 async def download_evidence(
     claim_id: UUID,
     evidence_id: UUID,

@@ -47,8 +47,10 @@ from robosure.platform.http import (
     Principal,
     ReadDb,
     RolesDep,
+    RouteClass,
     TokensDep,
     WriteDb,
+    limited_as,
     problems,
     public,
     requires,
@@ -69,6 +71,7 @@ OwnOrganisation = Annotated[
     dependencies=[public()],
     responses=problems(422),
 )
+@limited_as(RouteClass.SIGN_IN)
 async def sign_in(
     *,
     form: Annotated[OAuth2PasswordRequestForm, Depends()],

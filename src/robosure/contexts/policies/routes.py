@@ -43,7 +43,9 @@ from robosure.platform.http import (
     Page,
     Principal,
     ReadDb,
+    RouteClass,
     WriteDb,
+    limited_as,
     problems,
     requires,
     set_etag,
@@ -257,6 +259,7 @@ async def list_transactions(
     response_class=Response,
     responses={**_PDF, **problems(404, 409, 422)},
 )
+@limited_as(RouteClass.EXPORT)
 async def download_certificate(
     policy_id: UUID,
     principal: Annotated[Principal, requires("policies:read")],

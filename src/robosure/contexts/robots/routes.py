@@ -56,8 +56,10 @@ from robosure.platform.http import (
     PressureDep,
     Principal,
     ReadDb,
+    RouteClass,
     RuntimeDep,
     WriteDb,
+    limited_as,
     problems,
     requires,
     set_etag,
@@ -347,6 +349,7 @@ def _telemetry(
     responses=problems(404, 413, 415, 422, 503),
     openapi_extra=_RAW,
 )
+@limited_as(RouteClass.TELEMETRY)
 async def send_telemetry(
     *,
     robot_id: UUID,

@@ -18,6 +18,7 @@ from robosure.platform.http.edge import (
 )
 from robosure.platform.http.express import express
 from robosure.platform.http.idempotency import ApiRouter, Idempotent
+from robosure.platform.http.limits import RouteClass, limited_as
 from robosure.platform.http.messages import AsyncApiDep, MessagesDep
 from robosure.platform.http.models import InputModel, MoneyModel, OutputModel
 from robosure.platform.http.pages import Cursor, Page, PageRequest, matching, paginate
@@ -47,12 +48,14 @@ __all__ = [
     "Principal",
     "ReadDb",
     "RolesDep",
+    "RouteClass",
     "RuntimeDep",
     "SettingsDep",
     "TokensDep",
     "WriteDb",
     "edge_of",
     "express",
+    "limited_as",
     "matching",
     "paginate",
     "problems",

@@ -13,6 +13,7 @@ from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from robosure.kernel.errors import Forbidden, Unauthenticated
 from robosure.platform.correlation import act_for
 from robosure.platform.http.edge import Edge, EdgeDep
+from robosure.platform.http.limits import RateLimits
 from robosure.platform.security import Principal
 
 _bearer: Final = OAuth2PasswordBearer(
@@ -33,8 +34,10 @@ async def authenticate(
 
     Raises:
         Unauthenticated: nothing was presented, or it proves nothing.
+        LimitReached: who it is asks too often.
     """
     principal = await prove(edge, token=token, api_key=api_key)
+    await RateLimits.of(edge).count_subject(request.scope, principal.subject)
     request.state.principal = principal
     act_for(principal.subject)
     return principal

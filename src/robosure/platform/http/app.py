@@ -13,10 +13,15 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from robosure.platform import metrics
-from robosure.platform.http.access import public, routes_without_access
+from robosure.platform.http.access import (
+    api_routes,
+    public,
+    routes_without_access,
+)
 from robosure.platform.http.docs import install_docs
 from robosure.platform.http.edge import RuntimeDep
 from robosure.platform.http.express import express_lanes
+from robosure.platform.http.limits import RouteClasses
 from robosure.platform.http.middleware import EdgeMiddleware
 from robosure.platform.http.models import OutputModel
 from robosure.platform.http.openapi import install_openapi
@@ -102,7 +107,10 @@ def build_app(
         message = f"routes without requires() or public(): {', '.join(unstated)}"
         raise RuntimeError(message)
     app.add_middleware(
-        EdgeMiddleware, max_body_bytes=max_body_bytes, express=express_lanes(app)
+        EdgeMiddleware,
+        max_body_bytes=max_body_bytes,
+        express=express_lanes(app),
+        classes=RouteClasses(route for _, route in api_routes(app)),
     )
     return app
 

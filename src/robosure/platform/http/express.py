@@ -23,6 +23,7 @@ from robosure.kernel.errors import DomainError
 from robosure.platform.correlation import act_for
 from robosure.platform.http.access import Requires, api_routes, prove
 from robosure.platform.http.edge import Edge
+from robosure.platform.http.limits import RateLimits
 from robosure.platform.security import Principal
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -137,6 +138,8 @@ class ExpressLane:
             if errors:
                 return None
             given[field.name] = value
+        limits = RateLimits.of(self._app.state.edge)
+        await limits.count_subject(request.scope, principal.subject)
         request.scope["state"]["principal"] = principal
         act_for(principal.subject)
         if self._principal_name is not None:

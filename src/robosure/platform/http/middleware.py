@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
+from fastapi import Request
 from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from robosure.kernel.errors import TooLarge
+from robosure.kernel.errors import LimitReached, TooLarge
 from robosure.kernel.ids import uuid7
 from robosure.platform.correlation import Correlation, correlated
 from robosure.platform.http.edge import template_of
 from robosure.platform.http.express import ExpressLane
-from robosure.platform.http.problems import problem_response
+from robosure.platform.http.limits import RateLimits, RouteClasses, headers_of
+from robosure.platform.http.problems import domain_error, problem_response
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import HTTP_REQUEST_SECONDS
 from robosure.platform.tracing import span
@@ -37,10 +39,12 @@ class EdgeMiddleware(LoggerMixin):
         *,
         max_body_bytes: int,
         express: Mapping[tuple[str, str], ExpressLane],
+        classes: RouteClasses,
     ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._express = express
+        self._classes = classes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -57,7 +61,7 @@ class EdgeMiddleware(LoggerMixin):
             correlated(Correlation(request_id)),
             span(scope["method"], kind=SpanKind.SERVER, carrier=carrier) as traced,
         ):
-            await self._serve(scope, receive, _Answer(send, request_id), headers)
+            await self._serve(scope, receive, _Answer(send, scope), headers)
             traced.update_name(f"{scope['method']} {template_of(scope)}")
 
     async def _serve(
@@ -71,6 +75,9 @@ class EdgeMiddleware(LoggerMixin):
         lane = self._express.get((scope["method"], scope["path"]))
         body = _Body(receive, headers, max_bytes=self._max_body_bytes)
         try:
+            kind = self._classes.of(scope["method"], scope["path"])
+            if kind is not None:
+                await RateLimits.of(scope["app"].state.edge).count_address(scope, kind)
             if body.exceeds_limit():
                 await self._refuse_body(scope, receive, answer)
             else:
@@ -81,6 +88,9 @@ class EdgeMiddleware(LoggerMixin):
                     await lane(scope, body, send, otherwise=self._app)
                 if body.exceeds_limit() and not answer.started:
                     await self._refuse_body(scope, receive, answer)
+        except LimitReached as refusal:
+            response = await domain_error(Request(scope), refusal)
+            await response(scope, receive, answer)
         except Exception:
             if body.exceeds_limit() and not answer.started:
                 await self._refuse_body(scope, receive, answer)
@@ -160,11 +170,11 @@ class _Unless:
 
 
 class _Answer:
-    """Sends on, adding the request id and remembering the status."""
+    """Sends on, adding what every answer says, and remembering the status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, scope: Scope) -> None:
         self._send = send
-        self._request_id = request_id.encode()
+        self._scope = scope
         self.status = 500
         self.started = False
 
@@ -172,6 +182,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.started = True
             self.status = message["status"]
-            extra = [(b"x-request-id", self._request_id)]
+            request_id: str = self._scope["state"]["request_id"]
+            extra = [(b"x-request-id", request_id.encode()), *headers_of(self._scope)]
             message = {**message, "headers": [*message.get("headers", ()), *extra]}
         await self._send(message)

@@ -7,8 +7,26 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from robosure.platform.http.limits import UNLIMITED
 from robosure.platform.http.problems import MEDIA_TYPE, Problem, example_of
 
+_LIMITED: Final[dict[str, Any]] = {
+    "Retry-After": {
+        "description": "After how many seconds to try again.",
+        "schema": {"type": "integer"},
+        "example": 1,
+    },
+    "RateLimit-Policy": {
+        "description": "The limit: its name, quota and window in seconds.",
+        "schema": {"type": "string"},
+        "example": '"read";q=12000;w=60',
+    },
+    "RateLimit": {
+        "description": "How much of it is left, and in how many seconds it is whole.",
+        "schema": {"type": "string"},
+        "example": '"read";r=0;t=60',
+    },
+}
 _REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
 _FASTAPIS_OWN: Final = ("HTTPValidationError", "ValidationError")
 _ERRORS: Final = ("Problem", *_FASTAPIS_OWN)
@@ -27,11 +45,14 @@ def install_openapi(app: FastAPI) -> None:
 
 
 def _corrected(document: dict[str, Any]) -> dict[str, Any]:
-    for operations in document["paths"].values():
+    for path, operations in document["paths"].items():
         for operation in operations.values():
             answers: dict[str, Any] = operation["responses"]
             if "requestBody" in operation:
                 answers.setdefault(str(HTTPStatus.BAD_REQUEST.value), {})
+            if path not in UNLIMITED:
+                limited = str(HTTPStatus.TOO_MANY_REQUESTS.value)
+                answers.setdefault(limited, {})["headers"] = _LIMITED
             for status, answer in answers.items():
                 if status.isdecimal() and _is_error(int(status), answer):
                     _correct(answer, int(status))

@@ -35,6 +35,7 @@ STATUS: Final[Mapping[ErrorKind, HTTPStatus]] = {
     ErrorKind.STALE: HTTPStatus.CONFLICT,
     ErrorKind.NOT_YET_KNOWN: HTTPStatus.CONFLICT,
     ErrorKind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ErrorKind.LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
     ErrorKind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -86,14 +87,15 @@ def example_of(status: int) -> dict[str, Any]:
 
 def install(app: FastAPI) -> None:
     """Make the application answer every error with a problem document."""
-    app.add_exception_handler(DomainError, _domain_error)
+    app.add_exception_handler(DomainError, domain_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
     for beneath in (SQLAlchemyError, RedisError, OSError):
         app.add_exception_handler(beneath, _failure_beneath)
 
 
-async def _domain_error(request: Request, error: Exception) -> Response:
+async def domain_error(request: Request, error: Exception) -> Response:
+    """Answer a request that the business, or the edge, refuses."""
     if not isinstance(error, DomainError):
         raise error
     status = STATUS[error.kind]
@@ -102,6 +104,8 @@ async def _domain_error(request: Request, error: Exception) -> Response:
     headers: dict[str, str] = {}
     if error.kind in _RETRY_AFTER_SECONDS:
         headers["Retry-After"] = _RETRY_AFTER_SECONDS[error.kind]
+    if "retry_after_seconds" in error.details:
+        headers["Retry-After"] = str(error.details["retry_after_seconds"])
     if error.kind is ErrorKind.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
     return problem_response(

@@ -18,6 +18,8 @@ from robosure.platform.http import (
     Page,
     Principal,
     ReadDb,
+    RouteClass,
+    limited_as,
     problems,
     requires,
 )
@@ -66,6 +68,7 @@ async def list_archives(
     response_class=Response,
     responses={**_FILE, **problems(404, 422)},
 )
+@limited_as(RouteClass.EXPORT)
 async def download_archive(
     archive_id: UUID, queries: Queries, files: FilesDep
 ) -> Response:

@@ -16,8 +16,10 @@ from robosure.platform.http import (
     ApiRouter,
     Edge,
     Principal,
+    RouteClass,
     edge_of,
     express,
+    limited_as,
     problems,
     requires,
 )
@@ -65,6 +67,7 @@ def _reception(edge: Edge) -> ReceptionService:
     responses=problems(413, 415, 422, 503),
     openapi_extra=_BODY,
 )
+@limited_as(RouteClass.TELEMETRY)
 @express
 async def send_events(
     *,

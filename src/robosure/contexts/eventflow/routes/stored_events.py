@@ -31,7 +31,9 @@ from robosure.platform.http import (
     Page,
     Principal,
     ReadDb,
+    RouteClass,
     RuntimeDep,
+    limited_as,
     problems,
     requires,
 )
@@ -123,6 +125,7 @@ async def list_events(
     response_class=StreamingResponse,
     responses={**_FILE, **problems(422)},
 )
+@limited_as(RouteClass.EXPORT)
 async def export_events(
     reader: Reader,
     runtime: RuntimeDep,
