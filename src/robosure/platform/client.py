@@ -36,6 +36,13 @@ from robosure.platform.settings import Settings
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
+_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+"""All there is of IPv6 for everybody; RFC 4291, and IANA's registry."""
+_OF_NOBODY: Final = (
+    ipaddress.IPv6Network("3fff::/20"),  # for documentation, RFC 9637
+    ipaddress.IPv4Network("192.88.99.0/24"),  # relays of 6to4, RFC 7526
+    ipaddress.IPv4Network("168.63.129.16/32"),  # Azure's own, from within its machines
+)
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -276,7 +283,8 @@ def is_public(address: str) -> bool:
     """Whether an IP address is one that everybody on the Internet may call.
 
     Loopback, link-local, private, shared, multicast and reserved ones are not, and
-    neither is an IPv6 address that stands for such an IPv4 address.
+    neither is an IPv6 address that stands for such an IPv4 address. Nor are those at
+    which clouds tell their machines secrets.
     """
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
@@ -285,4 +293,7 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+        if ip not in _UNICAST:
+            return False
+    of_nobody = any(ip in network for network in _OF_NOBODY)
+    return ip.is_global and not ip.is_multicast and not of_nobody

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ssl import SSLContext
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,11 @@ class Receiver:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[Receiver]:
+async def listening(
+    host: str = "127.0.0.1", port: int = 0, *, tls: SSLContext | None = None
+) -> AsyncIterator[Receiver]:
     receiver = Receiver()
-    server = await asyncio.start_server(receiver.connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(receiver.connected, host, port, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

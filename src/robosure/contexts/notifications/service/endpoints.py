@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 from ipaddress import ip_address
+from socket import inet_aton, inet_ntoa
 from typing import Self
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -254,8 +255,7 @@ class WebhookEndpointService:
     def _check_address(self, url: str) -> None:
         """Refuse an address that is written out and not public; names wait for DNS."""
         try:
-            host = urlsplit(url).hostname or ""
-            written_out = str(ip_address(host))
+            written_out = _written_out(urlsplit(url).hostname or "")
         except ValueError:
             return  # a name; or no URL, which the endpoint refuses
         if not self._private and not is_public(written_out):
@@ -265,3 +265,19 @@ class WebhookEndpointService:
                     FieldError("url", "address_refused", "it must be a public address")
                 ],
             )
+
+
+def _written_out(host: str) -> str:
+    """Return the address that a host is; also of ``0x7f.1`` or ``2130706433``.
+
+    Raises:
+        ValueError: it is a name.
+    """
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return inet_ntoa(inet_aton(host))
+    except OSError as error:
+        raise ValueError(host) from error
