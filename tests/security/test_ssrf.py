@@ -264,7 +264,8 @@ def test_of_ipv6_only_what_is_assigned_to_everybody_is_public() -> None:
     "host",
     [
         "127.0.0.1", "10.0.0.7", "169.254.169.254", "2130706433", "0x7f.1",
-        "0177.0.0.1", "[::1]", "[fd00:ec2::254]", "[::ffff:10.0.0.1]", "[64:ff9b::a9fe:a9fe]",
+        "0177.0.0.1", "[::1]", "[fd00:ec2::254]", "[::ffff:10.0.0.1]",
+        "[64:ff9b::a9fe:a9fe]",
     ],
 )  # fmt: skip
 async def test_an_endpoint_inside_is_refused_when_it_is_named(

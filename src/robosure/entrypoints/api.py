@@ -67,7 +67,7 @@ def create_app(
         title="Robosure",
         version=version("robosure"),
         description=_DESCRIPTION,
-        max_body_bytes=settings.max_body_bytes,
+        settings=settings,
     )
     install_messages(app, partial(messages, settings), settings=settings)
     return app

@@ -11,7 +11,8 @@ import re
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -22,6 +23,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -29,6 +31,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Network = IPv4Network | IPv6Network
 T = TypeVar("T")
+_LOCAL_ISSUER: Final = "https://robosure.local"
+_ORIGIN: Final = re.compile(
+    r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?"
+)
+_KNOWN_PASSWORDS: Final = frozenset(
+    {"", "admin", "changeme", "password", "postgres", "robosure", "secret"}
+)
 
 
 def _with_driver(url: Any) -> Any:
@@ -57,7 +66,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_file=".env", env_prefix="ROBOSURE_", extra="ignore", frozen=True,
-        env_ignore_empty=True, populate_by_name=True,
+        env_ignore_empty=True, populate_by_name=True, hide_input_in_errors=True,
     )  # fmt: skip
 
     database_url: Annotated[
@@ -82,7 +91,7 @@ class Settings(BaseSettings):
     slow_query_ms: PositiveInt = 200
     database_pool_size: PositiveInt = 10
 
-    issuer: str = "https://robosure.local"
+    issuer: str = _LOCAL_ISSUER
     audience: str = "robosure"
     signing_key_file: Path | None = None
     """PEM of an Ed25519 private key; without it, each process makes its own."""
@@ -103,6 +112,16 @@ class Settings(BaseSettings):
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
     mail_from: str = "Robosure <no-reply@robosure.local>"
 
+    allowed_hosts: Listed[str] = ()
+    """Names by which the API may be asked for, such as ``api.example`` or
+    ``*.example``; any by default."""
+    cors_origins: Listed[str] = ()
+    """Origins whose pages may use the API from a browser; none by default."""
+    expose_docs: bool | None = None
+    """Whether ``/docs``, ``/redoc`` and ``/openapi.json`` are served; by default,
+    except in production."""
+    expose_metrics: bool | None = None
+    """Whether ``/metrics`` is served; by default, except in production."""
     trusted_proxies: Listed[Network] = ()
     """Addresses and networks of the proxies whose ``X-Forwarded-For`` is believed."""
 
@@ -121,6 +140,8 @@ class Settings(BaseSettings):
     """How many times as much may come from one address, which many may share."""
 
     max_body_bytes: PositiveInt = 8 * 1024 * 1024
+    max_body_seconds: PositiveFloat = 60.0
+    """How long a request's body may take to arrive."""
     processor_secret: SecretStr = SecretStr("sandbox")
     """Signs the payment processor's notifications."""
     encryption_key: SecretStr = SecretStr("development")
@@ -155,6 +176,20 @@ class Settings(BaseSettings):
 
     otlp_endpoint: str | None = None
 
+    @field_validator("allowed_hosts", "cors_origins")
+    @classmethod
+    def _in_lower_case(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.lower() for name in names)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what a browser never sends, and would be waited for in vain."""
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin} is no origin such as https://a.example")
+        return origins
+
     @model_validator(mode="after")
     def _fit_for_production(self) -> Self:
         """Refuse defaults that are only right on one's own machine."""
@@ -165,7 +200,37 @@ class Settings(BaseSettings):
                 raise ValueError("production needs ROBOSURE_PROCESSOR_SECRET")
             if self.encryption_key.get_secret_value() == "development":
                 raise ValueError("production needs ROBOSURE_ENCRYPTION_KEY")
+            if self._database_is_anybodys():
+                raise ValueError(
+                    "production needs a DATABASE_URL of its own, with no password that "
+                    "everybody knows"
+                )
+            if not self.issuer.startswith("https://") or self.issuer == _LOCAL_ISSUER:
+                raise ValueError("production needs a ROBOSURE_ISSUER with https://")
+            if "*" in self.cors_origins:
+                raise ValueError(
+                    "production needs ROBOSURE_CORS_ORIGINS to be named, not *"
+                )
         return self
+
+    def _database_is_anybodys(self) -> bool:
+        if "database_url" not in self.model_fields_set:
+            return True
+        password = urlsplit(self.database_url.get_secret_value()).password
+        return password is not None and password.lower() in _KNOWN_PASSWORDS
+
+    @property
+    def shows_docs(self) -> bool:
+        """Whether the API's documentation is served."""
+        return self._unless_in_production(self.expose_docs)
+
+    @property
+    def shows_metrics(self) -> bool:
+        """Whether metrics are served."""
+        return self._unless_in_production(self.expose_metrics)
+
+    def _unless_in_production(self, said: bool | None) -> bool:  # noqa: FBT001 - of two callers
+        return self.environment != "production" if said is None else said
 
     @property
     def sync_database_url(self) -> str:

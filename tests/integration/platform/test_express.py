@@ -77,7 +77,7 @@ def an_application(runtime: Runtime, mark: Any) -> ApiClient:
         title="Testing",
         version="1",
         description="",
-        max_body_bytes=1_000,
+        settings=runtime.settings.model_copy(update={"max_body_bytes": 1_000}),
     )
     app.state.edge = edge
     return ApiClient(app)
@@ -186,5 +186,5 @@ def test_a_route_that_asks_for_more_is_no_express_route(runtime: Runtime) -> Non
             title="Testing",
             version="1",
             description="",
-            max_body_bytes=1,
+            settings=runtime.settings,
         )

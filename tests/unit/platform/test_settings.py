@@ -10,6 +10,18 @@ from pydantic import ValidationError
 
 from robosure.platform.settings import Settings, get_settings
 
+OWN: dict[str, Any] = {
+    "database_url": "postgresql://robosure:9f2b@db/robosure",
+    "signing_key_file": "key.pem",
+    "issuer": "https://insurer.example",
+    "processor_secret": "x",
+    "encryption_key": "y",
+}
+
+
+def _but(name: str) -> dict[str, Any]:
+    return {key: value for key, value in OWN.items() if key != name}
+
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -110,6 +122,11 @@ def test_what_makes_no_sense_is_refused(
             {"signing_key_file": "key.pem", "processor_secret": "x"},
             "ROBOSURE_ENCRYPTION_KEY",
         ),
+        (_but("database_url"), "DATABASE_URL"),
+        ({**OWN, "database_url": "postgresql://a:Postgres@db/x"}, "DATABASE_URL"),
+        (_but("issuer"), "ROBOSURE_ISSUER"),
+        ({**OWN, "issuer": "http://insurer.example"}, "ROBOSURE_ISSUER"),
+        ({**OWN, "cors_origins": "*"}, "ROBOSURE_CORS_ORIGINS"),
     ],
 )
 def test_production_refuses_defaults_for_ones_own_machine(
@@ -119,13 +136,47 @@ def test_production_refuses_defaults_for_ones_own_machine(
         Settings(environment="production", **missing)
 
 
-def test_production_starts_with_its_own_secrets() -> None:
-    own: dict[str, Any] = {
-        "signing_key_file": "key.pem",
-        "processor_secret": "x",
-        "encryption_key": "y",
-    }
+@pytest.mark.parametrize(
+    "database_url", ["postgresql://robosure:9f2b@db/x", "postgresql://robosure@/x"]
+)
+def test_production_starts_with_its_own_secrets(database_url: str) -> None:
+    own = {**OWN, "database_url": database_url}
     assert Settings(environment="production", **own).environment == "production"
+
+
+def test_production_shows_neither_documents_nor_metrics_unless_told_to() -> None:
+    settings = Settings(environment="production", **OWN)
+    assert (settings.shows_docs, settings.shows_metrics) == (False, False)
+    told = Settings(
+        environment="production", expose_docs=True, expose_metrics=True, **OWN
+    )
+    assert (told.shows_docs, told.shows_metrics) == (True, True)
+    assert (Settings().shows_docs, Settings().shows_metrics) == (True, True)
+    assert not Settings(expose_docs=False).shows_docs
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["a.example", "https://a.example/", "https://*.example", "null", "ftp://a"],
+)
+def test_what_is_no_origin_is_refused(origin: str) -> None:
+    values: dict[str, Any] = {"cors_origins": f"https://ok.example, {origin}"}
+    with pytest.raises(ValidationError, match="no origin"):
+        Settings(**values)
+
+
+def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROBOSURE_CORS_ORIGINS", "https://A.example, http://[::1]:5173,")
+    monkeypatch.setenv("ROBOSURE_ALLOWED_HOSTS", "API.example")
+    settings = Settings()
+    assert settings.cors_origins == ("https://a.example", "http://[::1]:5173")
+    assert settings.allowed_hosts == ("api.example",)
+
+
+def test_what_is_refused_is_told_without_the_secrets_beside_it() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(environment="production", **{**OWN, "processor_secret": "sandbox"})
+    assert "9f2b" not in str(refused.value)
 
 
 def test_settings_do_not_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

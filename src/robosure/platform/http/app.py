@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
 from fastapi import APIRouter, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import ConfigDict
 from redis.exceptions import RedisError
@@ -21,12 +22,14 @@ from robosure.platform.http.access import (
 from robosure.platform.http.docs import install_docs
 from robosure.platform.http.edge import RuntimeDep
 from robosure.platform.http.express import express_lanes
+from robosure.platform.http.headers import cors_for
 from robosure.platform.http.limits import RouteClasses
 from robosure.platform.http.middleware import EdgeMiddleware
 from robosure.platform.http.models import OutputModel
 from robosure.platform.http.openapi import install_openapi
 from robosure.platform.http.problems import install
 from robosure.platform.runtime import Runtime
+from robosure.platform.settings import Settings
 from robosure.platform.streams.bus import BusAwayError
 
 API_PREFIX: Final = "/api/v1"
@@ -81,9 +84,17 @@ def build_app(
     title: str,
     version: str,
     description: str,
-    max_body_bytes: int,
+    settings: Settings,
 ) -> FastAPI:
     """Assemble the application.
+
+    Args:
+        routers: of contexts.
+        lifespan: opens what it stands on.
+        title: its name.
+        version: its own.
+        description: for people who read its document.
+        settings: what differs from one installation to the next.
 
     Raises:
         RuntimeError: a route states neither a permission nor that it is public.
@@ -96,11 +107,15 @@ def build_app(
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         docs_url=None,
         redoc_url=None,
+        openapi_url="/openapi.json" if settings.shows_docs else None,
     )
     for router in routers:
         app.include_router(router, prefix=API_PREFIX)
     app.include_router(_operations)
-    install_docs(app)
+    if settings.shows_metrics:
+        app.include_router(_metrics)
+    if settings.shows_docs:
+        install_docs(app)
     install(app)
     install_openapi(app)
     if unstated := routes_without_access(app):
@@ -108,14 +123,17 @@ def build_app(
         raise RuntimeError(message)
     app.add_middleware(
         EdgeMiddleware,
-        max_body_bytes=max_body_bytes,
+        settings=settings,
         express=express_lanes(app),
         classes=RouteClasses(route for _, route in api_routes(app)),
     )
+    if (cors := cors_for(settings)) is not None:
+        app.add_middleware(CORSMiddleware, **cors)
     return app
 
 
 _operations = APIRouter(tags=["operations"])
+_metrics = APIRouter(tags=["operations"])
 
 
 @_operations.get("/health", summary="Is the process alive?", dependencies=[public()])
@@ -143,7 +161,7 @@ async def ready(runtime: RuntimeDep, response: Response) -> Readiness:
     return Readiness(status="ready" if works else "not ready", checks=checks)
 
 
-@_operations.get(
+@_metrics.get(
     "/metrics",
     summary="Prometheus metrics",
     dependencies=[public()],
@@ -168,7 +186,7 @@ def prometheus() -> Response:
     )
 
 
-@_operations.get(
+@_metrics.get(
     "/metrics/summary",
     summary="Metrics for people",
     dependencies=[public()],

@@ -12,15 +12,23 @@ from fastapi import Request
 from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from robosure.kernel.errors import LimitReached, TooLarge
+from robosure.kernel.errors import LimitReached
 from robosure.kernel.ids import uuid7
 from robosure.platform.correlation import Correlation, correlated
+from robosure.platform.http.bodies import Body
 from robosure.platform.http.edge import template_of
 from robosure.platform.http.express import ExpressLane
-from robosure.platform.http.limits import RateLimits, RouteClasses, headers_of
+from robosure.platform.http.headers import Header, headers_for, is_served
+from robosure.platform.http.limits import (
+    UNLIMITED,
+    RateLimits,
+    RouteClasses,
+    headers_of,
+)
 from robosure.platform.http.problems import domain_error, problem_response
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import HTTP_REQUEST_SECONDS
+from robosure.platform.settings import Settings
 from robosure.platform.tracing import span
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -37,12 +45,15 @@ class EdgeMiddleware(LoggerMixin):
         self,
         app: ASGIApp,
         *,
-        max_body_bytes: int,
+        settings: Settings,
         express: Mapping[tuple[str, str], ExpressLane],
         classes: RouteClasses,
     ) -> None:
         self._app = app
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes = settings.max_body_bytes
+        self._max_body_seconds = settings.max_body_seconds
+        self._hosts = settings.allowed_hosts
+        self._always = headers_for(settings)
         self._express = express
         self._classes = classes
 
@@ -61,7 +72,9 @@ class EdgeMiddleware(LoggerMixin):
             correlated(Correlation(request_id)),
             span(scope["method"], kind=SpanKind.SERVER, carrier=carrier) as traced,
         ):
-            await self._serve(scope, receive, _Answer(send, scope), headers)
+            await self._serve(
+                scope, receive, _Answer(send, scope, self._always), headers
+            )
             traced.update_name(f"{scope['method']} {template_of(scope)}")
 
     async def _serve(
@@ -73,27 +86,30 @@ class EdgeMiddleware(LoggerMixin):
     ) -> None:
         started = time.perf_counter()
         lane = self._express.get((scope["method"], scope["path"]))
-        body = _Body(receive, headers, max_bytes=self._max_body_bytes)
+        body = Body(
+            receive,
+            headers,
+            max_bytes=self._max_body_bytes,
+            seconds=self._max_body_seconds,
+        )
         try:
             kind = self._classes.of(scope["method"], scope["path"])
             if kind is not None:
                 await RateLimits.of(scope["app"].state.edge).count_address(scope, kind)
-            if body.exceeds_limit():
-                await self._refuse_body(scope, receive, answer)
-            else:
+            if self._hosts and not self._is_served(scope, headers):
+                await _refuse_host(scope, receive, answer)
+            elif not await _refused(body, scope, receive, answer):
                 send = _Unless(body, answer)
                 if lane is None:
                     await self._app(scope, body, send)
                 else:
                     await lane(scope, body, send, otherwise=self._app)
-                if body.exceeds_limit() and not answer.started:
-                    await self._refuse_body(scope, receive, answer)
+                await _refused(body, scope, receive, answer)
         except LimitReached as refusal:
             response = await domain_error(Request(scope), refusal)
             await response(scope, receive, answer)
         except Exception:
-            if body.exceeds_limit() and not answer.started:
-                await self._refuse_body(scope, receive, answer)
+            if await _refused(body, scope, receive, answer):
                 return
             self.logger.exception("platform.http.request_failed", path=scope["path"])
             if answer.started:
@@ -107,13 +123,11 @@ class EdgeMiddleware(LoggerMixin):
             seconds = time.perf_counter() - started
             self._measure(scope, answer.status, seconds, express=lane is not None)
 
-    async def _refuse_body(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = problem_response(
-            scope, 413, code="body_too_large",
-            detail=f"a body may have at most {self._max_body_bytes} bytes",
-            context={"limit_bytes": self._max_body_bytes},
-        )  # fmt: skip
-        await response(scope, receive, send)
+    def _is_served(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+        """Whether it is asked for by a name of ours; probes know only the address."""
+        if scope["path"] in UNLIMITED:
+            return True
+        return is_served(headers.get(b"host", b""), self._hosts)
 
     def _measure(
         self, scope: Scope, status: int, seconds: float, *, express: bool
@@ -133,48 +147,46 @@ class EdgeMiddleware(LoggerMixin):
             )
 
 
-class _Body:
-    """A body, read up to the limit: by what it declares, and by what arrives."""
+async def _refused(body: Body, scope: Scope, receive: Receive, answer: _Answer) -> bool:
+    """Return whether a body is refused; say why, and hang up: more would still come."""
+    refusal = body.refusal
+    if refusal is None or answer.started:
+        return False
+    response = problem_response(
+        scope, refusal.status, code=refusal.code, detail=refusal.detail,
+        context=refusal.context, headers={"Connection": "close"},
+    )  # fmt: skip
+    await response(scope, receive, answer)
+    return True
 
-    def __init__(
-        self, receive: Receive, headers: dict[bytes, bytes], *, max_bytes: int
-    ) -> None:
-        declared = headers.get(b"content-length", b"")
-        self._receive = receive
-        self._max_bytes = max_bytes
-        self._taken = 0
-        self._exceeds = declared.isdigit() and int(declared[:20]) > max_bytes
 
-    def exceeds_limit(self) -> bool:
-        return self._exceeds
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self._taken += len(message.get("body", b""))
-        if self._taken > self._max_bytes:
-            self._exceeds = True
-            raise TooLarge("body_too_large", limit_bytes=self._max_bytes)
-        return message
+async def _refuse_host(scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem_response(
+        scope, HTTPStatus.MISDIRECTED_REQUEST, code="host_not_served",
+        detail="nothing is served under the name in the Host header",
+    )  # fmt: skip
+    await response(scope, receive, send)
 
 
 class _Unless:
     """Withholds what the application makes of a body that was cut off."""
 
-    def __init__(self, body: _Body, answer: _Answer) -> None:
+    def __init__(self, body: Body, answer: _Answer) -> None:
         self._body = body
         self._answer = answer
 
     async def __call__(self, message: Message) -> None:
-        if not self._body.exceeds_limit() or self._answer.started:
+        if self._body.refusal is None or self._answer.started:
             await self._answer(message)
 
 
 class _Answer:
     """Sends on, adding what every answer says, and remembering the status."""
 
-    def __init__(self, send: Send, scope: Scope) -> None:
+    def __init__(self, send: Send, scope: Scope, always: tuple[Header, ...]) -> None:
         self._send = send
         self._scope = scope
+        self._always = always
         self.status = 500
         self.started = False
 
@@ -183,6 +195,13 @@ class _Answer:
             self.started = True
             self.status = message["status"]
             request_id: str = self._scope["state"]["request_id"]
-            extra = [(b"x-request-id", request_id.encode()), *headers_of(self._scope)]
-            message = {**message, "headers": [*message.get("headers", ()), *extra]}
+            own = message.get("headers", ())
+            said = {name for name, _ in own}
+            headers = [
+                *own,
+                (b"x-request-id", request_id.encode()),
+                *headers_of(self._scope),
+                *(each for each in self._always if each[0] not in said),
+            ]
+            message = {**message, "headers": headers}
         await self._send(message)

@@ -37,6 +37,7 @@ from robosure.platform.http.edge import Edge
 from robosure.platform.logging import get_logger
 from robosure.platform.runtime import Runtime
 from robosure.platform.security import Passwords, RoleCatalogue, Tokens
+from robosure.platform.settings import Settings
 from robosure.platform.streams.bus import INGEST
 from robosure.platform.streams.pressure import Pressure
 from tests.integration.platform.testing.cart import Cart, carts
@@ -156,13 +157,14 @@ def an_app(runtime: Runtime, **changes: Any) -> FastAPI:
     async def live(app: FastAPI) -> AsyncIterator[None]:
         yield
 
+    settings: Settings = changes.get("settings", runtime.settings)
     app = build_app(
         [router],
         lifespan=live,
         title="Testing",
         version="1",
         description="",
-        max_body_bytes=MAX_BODY,
+        settings=settings.model_copy(update={"max_body_bytes": MAX_BODY}),
     )
     app.state.edge = Edge(
         runtime=replace(runtime, **changes),

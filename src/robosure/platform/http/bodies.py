@@ -1,0 +1,83 @@
+"""A request's body, read up to its limits, whoever sends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.types import Message, Receive
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a body is not read."""
+
+    status: int
+    code: str
+    detail: str
+    context: Mapping[str, object]
+
+
+class CutOffError(Exception):
+    """Ends whatever waits for more of a body that is refused."""
+
+
+class Body:
+    """A body, read up to its limits: by what it declares, and by what arrives, when.
+
+    Attributes:
+        refusal: why it is not read any further; None as long as it is.
+    """
+
+    def __init__(
+        self,
+        receive: Receive,
+        headers: dict[bytes, bytes],
+        *,
+        max_bytes: int,
+        seconds: float,
+    ) -> None:
+        """Read what ``receive`` brings, in so many seconds from now."""
+        declared = headers.get(b"content-length", b"")
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._until = asyncio.get_running_loop().time() + seconds
+        self._taken = 0
+        self._whole = False
+        self.refusal: Refusal | None = None
+        if declared.isdigit() and int(declared[:20]) > max_bytes:
+            self._too_large()
+
+    async def __call__(self) -> Message:
+        """Return the next message.
+
+        Raises:
+            CutOffError: there is more than is taken, or it takes too long.
+        """
+        if self._whole:  # and what is waited for now is that the client goes
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError as error:
+            self.refusal = Refusal(
+                408, "body_too_slow",
+                f"a body may take at most {self._seconds:g} seconds",
+                {"limit_seconds": f"{self._seconds:g}"},
+            )  # fmt: skip
+            raise CutOffError from error
+        self._taken += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        if self._taken > self._max_bytes:
+            self._too_large()
+            raise CutOffError
+        return message
+
+    def _too_large(self) -> None:
+        self.refusal = Refusal(
+            413, "body_too_large",
+            f"a body may have at most {self._max_bytes} bytes",
+            {"limit_bytes": self._max_bytes},
+        )  # fmt: skip
