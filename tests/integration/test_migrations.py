@@ -18,6 +18,10 @@ from typer.testing import CliRunner, Result
 
 from robosure.entrypoints.cli import app
 from robosure.entrypoints.registry import NAMES, load_metadata
+from robosure.kernel.time import SystemClock
+from robosure.platform import audit
+from robosure.platform.audit.verifying import verify
+from robosure.platform.database import Database
 from robosure.platform.database.migrations import HISTORY_TABLE, is_ours
 from robosure.platform.database.session import throwaway_engine
 from robosure.platform.settings import get_settings
@@ -143,3 +147,67 @@ async def test_a_newer_schema_is_refused_with_one_line(
         "Robosure does not know; run the version that migrated it, or a newer one\n"
     )
     assert await revision(connection) == "9999_from_later"
+
+
+async def test_entries_from_before_the_chain_stay_and_are_verified_as_unchained(
+    url: str, connection: AsyncConnection
+) -> None:
+    # given an installation of the version before, with an entry
+    await asyncio.to_thread(alembic, ["downgrade", "0019-1"])
+    await connection.execute(
+        text(
+            "INSERT INTO platform.audit_entries (id, at, actor_name, action, subject) "
+            "VALUES (gen_random_uuid(), now(), 'Ada', 'POST /x', '{}')"
+        )
+    )
+    # when it is brought up, and something else is done
+    await asyncio.to_thread(alembic, ["upgrade", "head"])
+    database = Database(url)
+    async with database.write() as session:
+        audit.record(
+            session, principal=None, action="y", subject={}, clock=SystemClock()
+        )
+    # then one is chained, and the other is not
+    (chain,) = (await verify(database)).chains
+    assert (chain.entries, chain.unchained, chain.broken) == (1, 1, None)
+    # and the version before finds both
+    await asyncio.to_thread(alembic, ["downgrade", "0019-1"])
+    found = await connection.execute(text("SELECT action FROM platform.audit_entries"))
+    assert set(found.scalars()) == {"POST /x", "y"}
+    await asyncio.to_thread(alembic, ["upgrade", "head"])
+    (chain,) = (await verify(database)).chains
+    assert (chain.entries, chain.unchained, chain.broken) == (0, 2, None)
+    await database.close()
+
+
+async def test_the_application_role_adds_to_the_audit_trail_and_no_more(
+    connection: AsyncConnection,
+) -> None:
+    # given an installation that has the role
+    await asyncio.to_thread(alembic, ["downgrade", "0019-1"])
+    create = """
+        DO $$ BEGIN
+          CREATE ROLE robosure_app;
+        EXCEPTION WHEN duplicate_object THEN NULL;
+        END $$
+        """
+    await connection.execute(text(create))
+    grant = "GRANT ALL ON ALL TABLES IN SCHEMA platform TO robosure_app"
+    await connection.execute(text(grant))
+    # when
+    await asyncio.to_thread(alembic, ["upgrade", "head"])
+    # then
+    granted = await connection.execute(
+        text(
+            "SELECT table_name, privilege_type "
+            "FROM information_schema.role_table_grants WHERE grantee = 'robosure_app' "
+            "AND table_name IN ('audit_entries', 'audit_heads')"
+        )
+    )
+    assert sorted(map(tuple, granted)) == [
+        ("audit_entries", "INSERT"),
+        ("audit_entries", "SELECT"),
+        ("audit_heads", "INSERT"),
+        ("audit_heads", "SELECT"),
+        ("audit_heads", "UPDATE"),
+    ]

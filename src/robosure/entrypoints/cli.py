@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from robosure.entrypoints.audit.command import app as audit
 from robosure.entrypoints.events.command import app as events
 from robosure.entrypoints.terminal import (
     AsJson,
@@ -30,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(events)
+app.add_typer(audit)
 
 Contexts = Annotated[
     list[str] | None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from robosure.entrypoints.registry import load
+from robosure.kernel.ids import uuid7
+from robosure.platform.correlation import Correlation, correlated
 from robosure.platform.database import Database
 from robosure.platform.settings import Settings
 
@@ -11,8 +13,9 @@ async def seed(settings: Settings) -> None:
     """Let each context write its own; running it again changes nothing."""
     database = Database.from_settings(settings)
     try:
-        for context in load():
-            if context.seed is not None:
-                await context.seed(database, settings)
+        with correlated(Correlation(str(uuid7()), task="seed")):
+            for context in load():
+                if context.seed is not None:
+                    await context.seed(database, settings)
     finally:
         await database.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import structlog
@@ -19,11 +19,13 @@ class Correlation:
         correlation_id: of the request, or the first cause, that began it all.
         causation_id: of the event that caused this directly, if one did.
         actor: the principal on whose behalf, if there is one.
+        task: what the platform does by itself, such as ``job payments.collect``.
     """
 
     correlation_id: str | None = None
     causation_id: UUID | None = None
     actor: UUID | None = None
+    task: str | None = None
 
 
 _current: ContextVar[Correlation] = ContextVar("correlation", default=Correlation())  # noqa: B039 - frozen
@@ -36,8 +38,7 @@ def current() -> Correlation:
 
 def act_for(actor: UUID) -> None:
     """Name the principal, once it is known, for the rest of this request."""
-    now = _current.get()
-    _current.set(Correlation(now.correlation_id, now.causation_id, actor))
+    _current.set(replace(_current.get(), actor=actor))
     structlog.contextvars.bind_contextvars(actor=str(actor))
 
 

@@ -147,7 +147,7 @@ class _Process:
         if self._runtime is None:
             self._opened = open_runtime(self._settings)
             self._runtime = await self._opened.__aenter__()
-        correlation = Correlation(because or str(uuid7()))
+        correlation = Correlation(because or str(uuid7()), task=f"job {job.name}")
         with correlated(correlation), span(job.name, kind=SpanKind.CONSUMER):
             try:
                 await job.run(self._runtime, *ids)

@@ -71,25 +71,31 @@ _NOISY: Final = (
 def mask(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Hide secrets and shorten personal data, however deep they lie."""
     return {
-        key: value if key in _OF_STRUCTLOG else _mask_field(str(key), value)
+        key: value if key in _OF_STRUCTLOG else masked(str(key), value)
         for key, value in event.items()
     }
 
 
-def _mask_field(key: str, value: Any) -> Any:
+def masked(key: str, value: Any) -> Any:
+    """Return what may be shown of a field, by its name and by what it holds."""
     if _SECRET.search(key):
         return HIDDEN
     if _PERSONAL.match(key) and isinstance(value, str):
-        shortened = _EMAIL.sub(r"\1***@\2", value)
-        return shortened if shortened != value else value[:1] + HIDDEN
+        return shortened(value)
     return _mask_value(value)
+
+
+def shortened(personal: str) -> str:
+    """Return the beginning of what says who a person is; and an address's domain."""
+    address = _EMAIL.sub(r"\1***@\2", personal)
+    return address if address != personal else personal[:1] + HIDDEN
 
 
 def _mask_value(value: Any) -> Any:
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, Mapping):
-        return {str(k): _mask_field(str(k), v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # a mapping of anything
+        return {str(k): masked(str(k), v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # a mapping of anything
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_mask_value(item) for item in value]  # pyright: ignore[reportUnknownVariableType]  # a list of anything
     if isinstance(value, bytes):

@@ -46,7 +46,7 @@ from robosure.contexts.claims.domain.triage import Flag, Severity
 from robosure.contexts.policies.events import CoverInForce, InsuredRobot
 from robosure.kernel.money import Money
 from robosure.kernel.time import Term
-from robosure.platform.database import JsonOf, choice, metadata, registry
+from robosure.platform.database import PERSONAL, JsonOf, choice, metadata, registry
 
 SCHEMA: Final = "claims"
 
@@ -98,7 +98,7 @@ adjusters = Table(
     metadata,
     Column("user_id", Uuid, primary_key=True),
     Column("organisation_id", Uuid, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", Text, nullable=False, info=PERSONAL),
     Column("skills", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),
     Column("active", Boolean, nullable=False),
     Column("last_assigned_at", DateTime(timezone=True)),
@@ -124,7 +124,7 @@ claims = Table(
     Column("estimated_loss_minor", BigInteger, nullable=False),
     Column("currency", CHAR(3), nullable=False),
     Column("injury", Boolean, nullable=False),
-    Column("contact_name", Text, nullable=False),
+    Column("contact_name", Text, nullable=False, info=PERSONAL),
     Column("contact_email", Text),
     Column("contact_phone", Text),
     Column("reported_by", Uuid, nullable=False),

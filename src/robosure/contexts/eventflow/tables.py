@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from robosure.contexts.eventflow.domain import Extraction
-from robosure.platform.database import metadata, registry
+from robosure.platform.database import DERIVED, metadata, registry
 
 SCHEMA: Final = "eventflow"
 
@@ -145,6 +145,7 @@ extractions = Table(
     Column("version", Integer, nullable=False),
     Index("ix_extractions_due", "due_at", postgresql_where=text("done_at IS NULL")),
     schema=SCHEMA,
+    info=DERIVED,
 )
 
 registry.map_imperatively(

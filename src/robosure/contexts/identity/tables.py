@@ -25,7 +25,7 @@ from robosure.contexts.identity.domain import (
     OrganisationKind,
     User,
 )
-from robosure.platform.database import JsonOf, choice, metadata, registry
+from robosure.platform.database import PERSONAL, JsonOf, choice, metadata, registry
 
 SCHEMA = "identity"
 
@@ -54,7 +54,7 @@ users = Table(
     Column("id", Uuid, primary_key=True),
     Column("organisation_id", Uuid, nullable=False),
     Column("email", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", Text, nullable=False, info=PERSONAL),
     Column("password_hash", Text, nullable=False),
     Column("roles", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),
     Column("skills", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),

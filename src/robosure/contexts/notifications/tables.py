@@ -34,7 +34,7 @@ from robosure.contexts.notifications.domain import (
     WebhookEndpoint,
     WebhookStatus,
 )
-from robosure.platform.database import JsonOf, choice, metadata, registry
+from robosure.platform.database import DERIVED, JsonOf, choice, metadata, registry
 
 SCHEMA: Final = "notifications"
 
@@ -80,6 +80,7 @@ deliveries = Table(
     Index("ix_deliveries_insurer_id_id", "insurer_id", "id"),
     Index("ix_deliveries_holder_id_channel_id", "holder_id", "channel", "id"),
     schema=SCHEMA,
+    info=DERIVED,
 )
 
 message_reads = Table(
@@ -131,6 +132,7 @@ webhook_health = Table(
     Column("held_until", DateTime(timezone=True)),
     Column("delivered_at", DateTime(timezone=True)),
     schema=SCHEMA,
+    info=DERIVED,
     comment="How endpoints have been answering; changes with every attempt.",
 )
 
@@ -173,6 +175,7 @@ webhook_deliveries = Table(
         postgresql_where=text("status = 'sending'"),
     ),
     schema=SCHEMA,
+    info=DERIVED,
 )
 
 webhook_attempts = Table(

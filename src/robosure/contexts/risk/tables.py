@@ -32,7 +32,7 @@ from robosure.contexts.risk.domain import (
     ScoreInputs,
     Settled,
 )
-from robosure.platform.database import JsonOf, metadata, registry
+from robosure.platform.database import DERIVED, JsonOf, metadata, registry
 
 SCHEMA = "risk"
 
@@ -122,6 +122,7 @@ scores = Table(
     CheckConstraint("score BETWEEN 0 AND 100", name="score"),
     Index("ix_scores_robot_id_id", "robot_id", "id"),
     schema=SCHEMA,
+    info=DERIVED,
 )
 
 registry.map_imperatively(Score, scores, version_id_col=scores.c.version)

@@ -1,6 +1,11 @@
 """PostgreSQL: sessions, the mapping, and the transaction at the edge."""
 
-from robosure.platform.database.mapping import metadata, registry
+from robosure.platform.database.mapping import (
+    DERIVED,
+    PERSONAL,
+    metadata,
+    registry,
+)
 from robosure.platform.database.numbers import next_number
 from robosure.platform.database.session import (
     Database,
@@ -11,6 +16,8 @@ from robosure.platform.database.session import (
 from robosure.platform.database.types import JsonOf, choice
 
 __all__ = [
+    "DERIVED",
+    "PERSONAL",
     "Database",
     "JsonOf",
     "ReadSession",

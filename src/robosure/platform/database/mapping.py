@@ -23,3 +23,12 @@ metadata: Final = MetaData(
 registry: Final = orm_registry(metadata=metadata)
 
 PLATFORM_SCHEMA: Final = "platform"
+
+PERSONAL: Final = {"personal": True}
+"""A column's ``info``: it says who a person is, though its name does not tell."""
+
+DERIVED: Final = {"derived": True}
+"""A table's ``info``: its rows follow from what is kept elsewhere, or are a log.
+
+The audit trail tells what people do to them, and not what the platform does.
+"""

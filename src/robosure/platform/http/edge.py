@@ -70,15 +70,20 @@ async def _read(edge: EdgeDep) -> AsyncIterator[ReadSession]:
 async def _write(request: Request, edge: EdgeDep) -> AsyncIterator[WriteSession]:
     async with edge.runtime.database.write() as session:
         request.state.write_session = session
+        audit.attend(session.sync_session)
         yield session
         if getattr(request.state, "unchanged", False):
             return  # an answer given again; who did it stands there already
-        await audit.record(
+        audit.record(
             session,
             principal=getattr(request.state, "principal", None),
             action=f"{request.method} {route_template(request)}",
             subject={key: str(value) for key, value in request.path_params.items()},
             clock=edge.runtime.clock,
+            origin=audit.Origin(
+                address=request.client.host if request.client else None,
+                user_agent=request.headers.get("user-agent"),
+            ),
         )
 
 

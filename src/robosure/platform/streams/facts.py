@@ -72,7 +72,10 @@ class Subscription:
         envelope = told.envelope
         consumer = self._handlers[envelope.type]
         because = Correlation(
-            envelope.correlation_id, envelope.event_id, envelope.actor
+            envelope.correlation_id,
+            envelope.event_id,
+            envelope.actor,
+            task=f"{self.group} on {envelope.type}",
         )
         with correlated(because), span(envelope.type, kind=SpanKind.CONSUMER):
             event = adapter(consumer.event).validate_python(told.payload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from robosure.contexts.identity import queries
 from robosure.contexts.identity.tables import api_keys, organisations, users
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import Database
@@ -563,6 +565,103 @@ async def test_the_audit_trail_says_who_changed_whom(
     assert [entry["action"] for entry in theirs] == ["POST /api/v1/users"]
 
 
+async def test_the_audit_trail_shows_before_and_after_and_nothing_secret_or_personal(
+    api: ApiClient, insurer: UUID, admin: httpx.AsyncClient
+) -> None:
+    # given a user, an API key and a change with canaries in all that must not be shown
+    canary = a_user(
+        email="canary-mail@example.org",
+        name="Canary Name",
+        password="canary password, long enough",
+    )
+    user = (await admin.post("/users", json=canary)).json()
+    changed = {"name": "Canary Married", "active": False}
+    await admin.patch(f"/users/{user['id']}", json=changed)
+    new_key = {"name": "gateway", "scopes": ["events:write"]}
+    issued = (await admin.post("/api-keys", json=new_key)).json()
+    # when
+    compliance = api.as_("compliance", organisation=insurer)
+    shown = await compliance.get("/audit-entries")
+    # then
+    by_action = {each["action"]: each for each in shown.json()["items"]}
+    changes = by_action["PATCH /api/v1/users/{user_id}"]["changes"]
+    assert changes == [
+        {
+            "object_type": "user",
+            "object_id": user["id"],
+            "before": {"name": "C***", "active": True},
+            "after": {"name": "C***", "active": False},
+        }
+    ]
+    made = by_action["POST /api/v1/users"]["changes"][0]["after"]
+    assert (made["email"], made["name"]) == ("c***@example.org", "C***")
+    assert made["password_hash"] == "***"
+    assert by_action["POST /api/v1/api-keys"]["changes"][0]["after"]["digest"] == "***"
+    for secret in ("canary", "$argon2", issued["key"]):
+        assert secret not in shown.text.lower()
+
+
+async def test_the_audit_trail_is_searched_by_object_action_and_time(
+    api: ApiClient, insurer: UUID, admin: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    # given three users, of whom the second was changed an hour later
+    users = [
+        (await admin.post("/users", json=a_user(email=f"{n}@b.c"))).json()["id"]
+        for n in range(3)
+    ]
+    earlier = clock.now()
+    clock.advance(timedelta(minutes=10))
+    admin = api.as_("admin", organisation=insurer)
+    await admin.patch(f"/users/{users[1]}", json={"active": False})
+
+    async def found(**asked: str) -> list[str]:
+        answer = await admin.get("/audit-entries", params=asked)
+        assert answer.status_code == 200, answer.text
+        return [each["action"].split()[0] for each in answer.json()["items"]]
+
+    # then
+    of_second = {"object_type": "user", "object_id": users[1]}
+    assert await found(**of_second) == ["PATCH", "POST"]
+    assert await found(**of_second, action="POST /api/v1/users") == ["POST"]
+    now = clock.now().isoformat()
+    assert await found(object_type="user", **{"from": now}) == ["PATCH"]
+    assert await found(object_type="user", to=now) == ["POST"] * 3
+    assert await found(object_type="user", to=earlier.isoformat()) == []
+    # and page by page
+    page = await admin.get("/audit-entries", params={"object_type": "user", "limit": 3})
+    assert len(page.json()["items"]) == 3
+    cursor = page.json()["next_cursor"]
+    assert await found(object_type="user", cursor=cursor) == ["POST"]
+    # and an id alone says too little
+    refused = await admin.get("/audit-entries", params={"object_id": users[1]})
+    assert (refused.status_code, code_of(refused)) == (422, "object_type_required")
+
+
+async def test_the_audit_trail_is_exported_as_lines_page_after_page(
+    api: ApiClient,
+    insurer: UUID,
+    admin: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queries, "_EXPORTED_AT_ONCE", 2)
+    for number in range(5):
+        await admin.post("/users", json=a_user(email=f"{number}@b.c"))
+    rival = api.as_("admin", organisation=await an_organisation(api, "insurer", "R"))
+    await rival.post("/users", json=a_user(email="r@rival.example"))
+    # when
+    exported = await admin.get("/audit-entries/export", params={"object_type": "user"})
+    # then
+    assert exported.headers["Content-Type"] == "application/x-ndjson"
+    lines = [json.loads(line) for line in exported.text.splitlines()]
+    listed = await admin.get("/audit-entries", params={"object_type": "user"})
+    assert lines == listed.json()["items"]
+    assert [each["sequence"] for each in lines] == sorted(
+        (each["sequence"] for each in lines), reverse=True
+    )
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize("path", ["/audit-entries", "/audit-entries/export"])
 @pytest.mark.parametrize(
     ("role", "kind", "code"),
     [
@@ -572,7 +671,7 @@ async def test_the_audit_trail_says_who_changed_whom(
     ],
 )
 async def test_the_audit_trail_is_for_an_insurers_admins_and_compliance(
-    api: ApiClient, role: str, kind: str, code: str
+    api: ApiClient, role: str, kind: str, code: str, path: str
 ) -> None:
-    answer = await api.as_(role, kind=kind).get("/audit-entries")
+    answer = await api.as_(role, kind=kind).get(path)
     assert (answer.status_code, code_of(answer)) == (403, code)
