@@ -140,6 +140,7 @@ IDENTITY: Final = (
         others=404,
     ),
     Row(f"GET {_V1}/audit-entries", "audit:read"),
+    Row(f"GET {_V1}/audit-entries/export", "audit:read"),
 )
 
 CATALOG: Final = (

@@ -414,6 +414,7 @@ async def list_audit_entries(
     response_class=StreamingResponse,
     responses={**_ENTRIES_FILE, **problems(422)},
 )
+@limited_as(RouteClass.EXPORT)
 async def export_audit_trail(
     principal: Annotated[Principal, requires("audit:read")],
     runtime: RuntimeDep,

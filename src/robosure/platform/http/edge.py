@@ -15,6 +15,7 @@ from robosure.platform import audit
 from robosure.platform.cache import Cache
 from robosure.platform.database.session import ReadSession, WriteSession
 from robosure.platform.files import FileStorage
+from robosure.platform.http.address import client_address
 from robosure.platform.runtime import Runtime
 from robosure.platform.security import (
     KeyAuthenticator,
@@ -81,7 +82,7 @@ async def _write(request: Request, edge: EdgeDep) -> AsyncIterator[WriteSession]
             subject={key: str(value) for key, value in request.path_params.items()},
             clock=edge.runtime.clock,
             origin=audit.Origin(
-                address=request.client.host if request.client else None,
+                address=client_address(request.scope, edge.runtime.settings),
                 user_agent=request.headers.get("user-agent"),
             ),
         )

@@ -11,7 +11,8 @@ from typing import Final
 from fastapi import Request
 
 from robosure.kernel.errors import DomainError, ErrorKind
-from robosure.platform.http.edge import template_of
+from robosure.platform.http.address import client_address
+from robosure.platform.http.edge import edge_of, template_of
 from robosure.platform.logging import get_logger
 from robosure.platform.metrics import counter
 from robosure.platform.security import Principal
@@ -37,5 +38,5 @@ def note_refusal(request: Request, error: DomainError) -> None:
         endpoint=template_of(request.scope),
         writes=writes,
         actor=None if principal is None else str(principal.subject),
-        client=request.client.host if request.client else None,
+        client=client_address(request.scope, edge_of(request).runtime.settings),
     )
