@@ -153,7 +153,7 @@ async def test_entries_from_before_the_chain_stay_and_are_verified_as_unchained(
     url: str, connection: AsyncConnection
 ) -> None:
     # given an installation of the version before, with an entry
-    await asyncio.to_thread(alembic, ["downgrade", "0019-1"])
+    await asyncio.to_thread(alembic, ["downgrade", "0016-1"])
     await connection.execute(
         text(
             "INSERT INTO platform.audit_entries (id, at, actor_name, action, subject) "
@@ -171,7 +171,7 @@ async def test_entries_from_before_the_chain_stay_and_are_verified_as_unchained(
     (chain,) = (await verify(database)).chains
     assert (chain.entries, chain.unchained, chain.broken) == (1, 1, None)
     # and the version before finds both
-    await asyncio.to_thread(alembic, ["downgrade", "0019-1"])
+    await asyncio.to_thread(alembic, ["downgrade", "0016-1"])
     found = await connection.execute(text("SELECT action FROM platform.audit_entries"))
     assert set(found.scalars()) == {"POST /x", "y"}
     await asyncio.to_thread(alembic, ["upgrade", "head"])
@@ -184,7 +184,7 @@ async def test_the_application_role_adds_to_the_audit_trail_and_no_more(
     connection: AsyncConnection,
 ) -> None:
     # given an installation that has the role
-    await asyncio.to_thread(alembic, ["downgrade", "0019-1"])
+    await asyncio.to_thread(alembic, ["downgrade", "0016-1"])
     create = """
         DO $$ BEGIN
           CREATE ROLE robosure_app;

@@ -3,7 +3,7 @@
 What is there stays as it is, without a place in a chain; so do the entries of processes
 of the version before, as long as some run. Indexes are made beside what writes.
 
-Revision ID: 0019
+Revision ID: 0016
 Revises: 0015
 """
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0019"
+revision = "0016"
 down_revision = "0015"
 branch_labels = None
 depends_on = None
