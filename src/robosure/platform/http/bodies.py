@@ -27,6 +27,7 @@ class Body:
     """A body, read up to its limits: by what it declares, and by what arrives, when.
 
     Attributes:
+        is_whole: whether all of it has arrived.
         refusal: why it is not read any further; None as long as it is.
     """
 
@@ -45,7 +46,7 @@ class Body:
         self._seconds = seconds
         self._until = asyncio.get_running_loop().time() + seconds
         self._taken = 0
-        self._whole = False
+        self.is_whole = False
         self.refusal: Refusal | None = None
         if declared.isdigit() and int(declared[:20]) > max_bytes:
             self._too_large()
@@ -56,7 +57,7 @@ class Body:
         Raises:
             CutOffError: there is more than is taken, or it takes too long.
         """
-        if self._whole:  # and what is waited for now is that the client goes
+        if self.is_whole:  # and what is waited for now is that the client goes
             return await self._receive()
         try:
             async with asyncio.timeout_at(self._until):
@@ -69,7 +70,7 @@ class Body:
             )  # fmt: skip
             raise CutOffError from error
         self._taken += len(message.get("body", b""))
-        self._whole = not message.get("more_body", False)
+        self.is_whole = not message.get("more_body", False)
         if self._taken > self._max_bytes:
             self._too_large()
             raise CutOffError

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -35,6 +37,7 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _METHODS: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 )
+_LINGER_SECONDS: Final = 2.0
 _QUIET: Final = frozenset({"/health", "/ready", "/metrics"})
 
 
@@ -148,7 +151,11 @@ class EdgeMiddleware(LoggerMixin):
 
 
 async def _refused(body: Body, scope: Scope, receive: Receive, answer: _Answer) -> bool:
-    """Return whether a body is refused; say why, and hang up: more would still come."""
+    """Return whether a body is refused; say why, and hang up.
+
+    But not at once. Who is still sending would meet a closed connection, and never read
+    why; so what comes is passed over for a while first.
+    """
     refusal = body.refusal
     if refusal is None or answer.started:
         return False
@@ -156,7 +163,15 @@ async def _refused(body: Body, scope: Scope, receive: Receive, answer: _Answer) 
         scope, refusal.status, code=refusal.code, detail=refusal.detail,
         context=refusal.context, headers={"Connection": "close"},
     )  # fmt: skip
-    await response(scope, receive, answer)
+    head = {"status": response.status_code, "headers": response.raw_headers}
+    await answer({"type": "http.response.start", **head})
+    told = {"type": "http.response.body", "body": response.body, "more_body": True}
+    await answer(told)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0 if body.is_whole else _LINGER_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass
+    await answer({"type": "http.response.body"})
     return True
 
 
