@@ -102,7 +102,8 @@ def test_each_command_says_what_it_does_and_takes(name: str, flag: str) -> None:
 
 
 def test_help_is_quick_since_it_imports_no_product() -> None:
-    commands = ("cli", "events", "events.command", "terminal")
+    groups = ("audit", "audit.command", "events", "events.command")
+    commands = ("cli", *groups, "terminal")
     known = {
         "robosure",
         "robosure.entrypoints",

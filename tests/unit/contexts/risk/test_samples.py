@@ -103,3 +103,14 @@ def test_time_is_kept_in_utc_and_refused_without_a_zone() -> None:
 def test_a_time_out_of_all_range_is_refused(year: int) -> None:
     with pytest.raises(Invalid, match="sample time out of range"):
         sample_of(telemetry(), EIGHT.replace(year=year))
+
+
+def test_a_robot_may_give_its_currents_and_no_temperatures() -> None:
+    sample = Sample.of(
+        {"joint_currents": [-1.5], "protective_stop": False},
+        at=EIGHT,
+        key="0" * 32,
+    )
+    assert (sample.joint_currents, sample.joint_temperatures) == ([1500], [])
+    # and what such a robot gives besides is missing
+    assert sample.complete is False
