@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, make_url, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from structlog.testing import capture_logs
 
 from robosure.kernel.errors import AlreadyExists, Stale
 from robosure.kernel.ids import uuid7
 from robosure.kernel.money import Money
-from robosure.platform.database import Database, next_number, translating
-from robosure.platform.database.session import WriteSession
+from robosure.platform.database import (
+    Database,
+    next_number,
+    translating,
+    writers,
+)
+from robosure.platform.database.session import WriteSession, throwaway_engine
+from robosure.platform.settings import Settings
 from tests.integration.platform.testing.cart import Cart, carts
 
 
@@ -236,3 +242,36 @@ async def test_a_document_that_is_not_there_is_null(db: Database) -> None:
         assert (await session.execute(absent)).scalars().all() == ["without"]
         present = select(Cart).where(carts.c.name == "with")
         assert (await session.execute(present)).scalar_one().limit == Money(5, "EUR")
+
+
+async def test_who_writes_is_known_until_it_is_over(db: Database) -> None:
+    async def writing() -> frozenset[str]:
+        async with db.read() as session:
+            return await writers(session)
+
+    # given one who reads, and one who has written, after whom nobody completed anything
+    async with db.read() as reading, db.write() as session:
+        await reading.execute(select(carts.c.id))
+        session.add(Cart("a"))
+        await session.flush()
+        statement = text("SELECT CAST(pg_current_xact_id() AS text)")
+        own_id = (await session.execute(statement)).scalar_one()
+        # then the writer is known, however often one looks
+        assert await writing() == {own_id}
+        assert await writing() == {own_id}
+    # and no longer once it is committed
+    assert await writing() == frozenset()
+
+
+async def test_who_writes_in_another_database_does_not_count(
+    db: Database, settings: Settings
+) -> None:
+    elsewhere = make_url(settings.database_url.get_secret_value())
+    engine = throwaway_engine(
+        elsewhere.set(database="postgres").render_as_string(hide_password=False)
+    )
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT pg_current_xact_id()"))
+        async with db.read() as session:
+            assert await writers(session) == frozenset()
+    await engine.dispose()

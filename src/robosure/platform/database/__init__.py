@@ -7,6 +7,7 @@ from robosure.platform.database.mapping import (
     registry,
 )
 from robosure.platform.database.numbers import next_number
+from robosure.platform.database.running import writers
 from robosure.platform.database.session import (
     Database,
     ReadSession,
@@ -27,4 +28,5 @@ __all__ = [
     "next_number",
     "registry",
     "translating",
+    "writers",
 ]

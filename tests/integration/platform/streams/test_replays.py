@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from robosure.contexts.eventflow.service.log import StoredLog
 from robosure.kernel.errors import InvalidState
 from robosure.kernel.ids import uuid7
 from robosure.platform import housekeeping
@@ -32,6 +33,7 @@ from robosure.platform.streams import (
 )
 from robosure.platform.streams.inbox import inbox
 from robosure.platform.streams.projections import replays, work
+from robosure.platform.streams.projections.horizon import Horizon
 from robosure.platform.streams.projections.side import side_of
 from tests.integration.platform.streams.replaying import (
     BY,
@@ -149,6 +151,22 @@ async def test_nothing_is_lost_or_counted_twice_beside_live_traffic(
             assert (await counting.of(replay_id)).status == "done"
             await expect_all()
     assert sum(told.values()) > 90
+
+
+async def test_a_fact_is_waited_for_that_nobody_completed_anything_after(
+    counting: Counting,
+) -> None:
+    # given a fact whose place in the log is taken by the last who took an id
+    horizon = Horizon(counting.db, StoredLog())
+    async with counting.db.write() as session:
+        publish(session, Filled(uuid7(), "late", 1))
+        await session.run_sync(write_facts_now)
+        # then it is not decided, however often one looks
+        looks = [await horizon.look() for _ in range(3)]
+        assert all(decided.facts < taken.facts for decided, taken in looks)
+    # until it is committed
+    decided, taken = await horizon.look()
+    assert decided == taken
 
 
 async def test_a_fact_that_commits_late_is_not_passed_over(

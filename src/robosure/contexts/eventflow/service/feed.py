@@ -1,19 +1,9 @@
 """The feed: up to where the store is decided, for those who follow it live.
 
-Parts of batches and facts have positions from a sequence. A position is taken before
-its transaction commits, so one may become visible after another that was taken later,
-and whoever asked for "what is after the last I saw" would miss it. So a reader goes no
-further than the *horizon*: the last position below which nothing can appear any more.
-
-It is found by two looks. The first reads how far the sequence is; the second takes a
-transaction id. Whoever holds one of those positions has a lower id, for a trigger makes
-it take its id before its position. Once no transaction with a lower id is running,
-those positions are decided: visible now, or rolled back for ever. (A snapshot's
-``xmax`` would not do for the second: it is one past the highest id that has completed,
-and who runs may have a higher one.)
-
-A transaction that writes for long, whatever it writes, holds the horizon back; nothing
-is lost by that, and nothing comes out of order.
+A reader goes no further than the *horizon*: the last position below which nothing can
+appear any more (:mod:`robosure.platform.database.running`). A transaction that writes
+for long, whatever it writes, holds the horizon back; nothing is lost by that, and
+nothing comes out of order.
 """
 
 from __future__ import annotations
@@ -32,7 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from robosure.kernel.errors import Unavailable
-from robosure.platform.database import Database, WriteSession
+from robosure.platform.database import (
+    Database,
+    ReadSession,
+    WriteSession,
+    writers,
+)
 from robosure.platform.logging import LoggerMixin, get_logger
 from robosure.platform.outbox import CHANNEL as FACTS_TOLD
 from robosure.platform.runtime import Runtime
@@ -42,17 +37,13 @@ FOLLOWERS: Final = 100
 """How many may follow in one process."""
 _POLL_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.05
-"""Between two looks, at least: each takes a transaction id."""
+"""Between two looks, at least."""
 _RING_SECONDS: Final = 0.05
 
 _TAKEN: Final = text(
     "SELECT CASE WHEN b.is_called THEN b.last_value ELSE 0 END, "
     "CASE WHEN f.is_called THEN f.last_value ELSE 0 END, clock_timestamp() "
     "FROM eventflow.batch_positions b, platform.outbox_position_seq f"
-)
-_TRANSACTIONS: Final = text(
-    "SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint), "
-    "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
 )
 
 
@@ -65,10 +56,10 @@ class Horizon(NamedTuple):
 
 
 class _Mark(NamedTuple):
-    """Positions that are decided once no transaction below ``next_id`` is running."""
+    """Positions that are decided once none of the writers is running."""
 
     taken: Horizon
-    next_id: int
+    writers: frozenset[str]
 
 
 class Feed(LoggerMixin):
@@ -128,7 +119,10 @@ class Feed(LoggerMixin):
     async def taken(self) -> Horizon:
         """Return the last positions that were taken, decided or not."""
         async with self._database.read() as session:
-            return Horizon(*(await session.execute(_TAKEN)).one())
+            return await self._taken(session)
+
+    async def _taken(self, session: ReadSession) -> Horizon:
+        return Horizon(*(await session.execute(_TAKEN)).one())
 
     def _same_as(self, seen: Horizon | None) -> bool:
         return (
@@ -158,15 +152,14 @@ class Feed(LoggerMixin):
 
     async def _look(self) -> None:
         """Move the horizon to what is decided by now."""
-        taken = await self.taken()
-        # In a snapshot of its own: it has to be younger than what was read before.
         async with self._database.read() as session:
-            oldest_running, next_id = (await session.execute(_TRANSACTIONS)).one()
+            taken = await self._taken(session)
+            running = await writers(session)
         if len(self._marks) > 1:
             self._marks.pop()  # what was taken later is decided later: the newest do
-        self._marks.append(_Mark(taken, next_id))
+        self._marks.append(_Mark(taken, running))
         decided = self._horizon
-        while self._marks and self._marks[0].next_id <= oldest_running:
+        while self._marks and self._marks[0].writers.isdisjoint(running):
             decided = self._marks.popleft().taken
         if decided is not None and decided != self._horizon:
             self._horizon = decided
