@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Final
 
 from robosure.contexts.identity.routes import router
-from robosure.contexts.identity.service import ApiKeyAuthenticator, seed
+from robosure.contexts.identity.service.api_keys import ApiKeyAuthenticator
+from robosure.contexts.identity.service.seeding import seed
 from robosure.platform.context import Context
 
 _CUSTOMER_ADMINS: Final = {"operator_admin", "manufacturer_admin"}

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
-from robosure.contexts.identity.service import seed
+from robosure.contexts.identity.service.seeding import seed
 from robosure.contexts.identity.tables import organisations, users
 from robosure.kernel.errors import Invalid
 from robosure.platform.database import Database

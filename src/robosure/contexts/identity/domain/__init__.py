@@ -1,0 +1,37 @@
+"""Organisations, the people in them, and the keys of their machines and partners.
+
+What each role may do is not decided here: every context states its permissions, and
+the platform composes them. Identity decides who holds which role, and who may say so.
+"""
+
+from robosure.contexts.identity.domain.api_key import USE_RESOLUTION, ApiKey, digest_of
+from robosure.contexts.identity.domain.organisation import (
+    Organisation,
+    OrganisationKind,
+    normalised_email,
+)
+from robosure.contexts.identity.domain.roles import (
+    DEVICE_ROLE,
+    ROLES_OF_KIND,
+    roles_in_effect,
+)
+from robosure.contexts.identity.domain.user import (
+    MINIMUM_PASSWORD_LENGTH,
+    User,
+    check_password,
+)
+
+__all__ = [
+    "DEVICE_ROLE",
+    "MINIMUM_PASSWORD_LENGTH",
+    "ROLES_OF_KIND",
+    "USE_RESOLUTION",
+    "ApiKey",
+    "Organisation",
+    "OrganisationKind",
+    "User",
+    "check_password",
+    "digest_of",
+    "normalised_email",
+    "roles_in_effect",
+]

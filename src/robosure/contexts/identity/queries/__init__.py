@@ -1,0 +1,10 @@
+"""Identity's read side, as the one who asks may see it."""
+
+from robosure.contexts.identity.queries.audit import (
+    AuditFilter,
+    AuditQueries,
+    export_audit_entries,
+)
+from robosure.contexts.identity.queries.directory import DirectoryQueries
+
+__all__ = ["AuditFilter", "AuditQueries", "DirectoryQueries", "export_audit_entries"]

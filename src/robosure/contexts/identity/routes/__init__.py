@@ -1,0 +1,19 @@
+"""Identity over HTTP: signing in, organisations, people, keys, and the audit trail."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from robosure.contexts.identity.routes import (
+    api_keys,
+    audit,
+    organisations,
+    roles,
+    sign_in,
+    users,
+)
+from robosure.platform.http import ApiRouter
+
+router: Final = ApiRouter(tags=["identity"])
+for _part in (sign_in, roles, organisations, users, api_keys, audit):
+    router.include_router(_part.router)

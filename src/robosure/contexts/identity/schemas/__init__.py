@@ -1,0 +1,1 @@
+"""What identity takes in and gives out over HTTP."""

@@ -1,0 +1,1 @@
+"""Identity's use cases: signing in, and managing organisations, people and keys."""

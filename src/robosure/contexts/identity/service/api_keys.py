@@ -1,0 +1,116 @@
+"""Managing API keys, and telling whose one is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from robosure.contexts.identity.domain import DEVICE_ROLE, ApiKey
+from robosure.contexts.identity.ports import ApiKeys, Organisations
+from robosure.contexts.identity.repository import SqlApiKeys, SqlOrganisations
+from robosure.contexts.identity.service.organisations import managed_organisation
+from robosure.kernel.errors import NotFound
+from robosure.kernel.time import Clock, utc
+from robosure.platform.database import WriteSession
+from robosure.platform.logging import LoggerMixin
+from robosure.platform.security import Principal, RoleCatalogue
+
+
+class ApiKeyService(LoggerMixin):
+    """Makes and revokes keys."""
+
+    def __init__(
+        self,
+        api_keys: ApiKeys,
+        *,
+        organisations: Organisations,
+        roles: RoleCatalogue,
+        clock: Clock,
+    ) -> None:
+        self._api_keys = api_keys
+        self._organisations = organisations
+        self._roles = roles
+        self._clock = clock
+
+    async def issue(
+        self,
+        by: Principal,
+        *,
+        organisation_id: UUID | None,
+        name: str,
+        scopes: Collection[str],
+        robot_id: UUID | None,
+        expires_at: datetime | None,
+    ) -> tuple[ApiKey, str]:
+        """Make a key for an organisation, one's own unless another is named.
+
+        Returns:
+            The key as it is stored, and the key itself, which is not.
+
+        Raises:
+            NotFound: no such organisation, or none whose keys one manages.
+            Forbidden, Invalid: see :meth:`ApiKey.issue`.
+        """
+        organisation = await managed_organisation(
+            self._organisations, by, organisation_id or by.organisation_id
+        )
+        issued, key = ApiKey.issue(
+            organisation_id=organisation.id,
+            name=name,
+            scopes=scopes,
+            grantable=by.permissions | self._roles.permissions_of({DEVICE_ROLE}),
+            by=by.subject,
+            at=self._clock.now(),
+            robot_id=robot_id,
+            expires_at=None if expires_at is None else utc(expires_at),
+        )
+        await self._api_keys.add(issued)
+        self.logger.info(
+            "identity.service.key_issue_completed",
+            key_id=str(issued.id),
+            prefix=issued.prefix,
+        )
+        return issued, key
+
+    async def revoke(self, by: Principal, api_key_id: UUID) -> None:
+        """Stop a key working, from now on.
+
+        Raises:
+            NotFound: no such key, or none that one manages.
+        """
+        api_key = await self._api_keys.get(api_key_id)
+        try:
+            await managed_organisation(self._organisations, by, api_key.organisation_id)
+        except NotFound:
+            raise NotFound("api_key_not_found", api_key_id=api_key_id) from None
+        api_key.revoke(self._clock.now())
+        self.logger.info(
+            "identity.service.key_revocation_completed", key_id=str(api_key.id)
+        )
+
+
+class ApiKeyAuthenticator:
+    """Tells the HTTP layer whose API key was presented."""
+
+    async def authenticate(
+        self, session: WriteSession, presented: str, *, now: datetime
+    ) -> Principal | None:
+        """Return whose key it is; None if it is unknown, expired or revoked."""
+        api_keys = SqlApiKeys(session)
+        api_key = await api_keys.presented(presented)
+        if api_key is None or not api_key.usable_at(now):
+            return None
+        if api_key.use_is_news_at(now):
+            await api_keys.used(api_key, now)
+        organisation = await SqlOrganisations(session).get(api_key.organisation_id)
+        return Principal(
+            subject=api_key.id,
+            kind="api_key",
+            name=api_key.name,
+            organisation_id=organisation.id,
+            organisation_kind=organisation.kind.value,
+            roles=frozenset(),
+            permissions=frozenset(api_key.scopes),
+            robot_id=api_key.robot_id,
+        )

@@ -1,0 +1,61 @@
+"""What an installation starts with."""
+
+from __future__ import annotations
+
+from robosure.contexts.identity.domain import (
+    Organisation,
+    OrganisationKind,
+    User,
+    check_password,
+)
+from robosure.contexts.identity.repository import SqlOrganisations, SqlUsers
+from robosure.kernel.time import SystemClock
+from robosure.platform.database import Database
+from robosure.platform.logging import DomainLogger
+from robosure.platform.security import Passwords
+from robosure.platform.settings import Settings
+
+
+async def seed(database: Database, settings: Settings) -> None:
+    """Write what an installation starts with: its insurer, and an admin to sign in.
+
+    What exists already stays as it is. Without a password in the settings there is no
+    admin, since one with a known password would be worse than none.
+
+    Raises:
+        Invalid: the settings name no country or address, or too short a password.
+    """
+    log = DomainLogger("identity", "seed")
+    clock = SystemClock()
+    async with database.write() as session:
+        organisations, users = SqlOrganisations(session), SqlUsers(session)
+        insurer = await organisations.named(
+            OrganisationKind.INSURER, settings.insurer_name
+        )
+        if insurer is None:
+            insurer = Organisation.register(
+                kind=OrganisationKind.INSURER,
+                name=settings.insurer_name,
+                email=settings.admin_email,
+                country=settings.insurer_country,
+                at=clock.now(),
+            )
+            await organisations.add(insurer)
+            log.completed("insurer_registration", name=insurer.name)
+        if settings.admin_password is None:
+            log.refused("admin_registration", reason="no ROBOSURE_ADMIN_PASSWORD set")
+            return
+        if await users.with_email(settings.admin_email) is not None:
+            return
+        password = settings.admin_password.get_secret_value()
+        check_password(password)
+        admin = User.register(
+            insurer,
+            email=settings.admin_email,
+            name="Administrator",
+            password_hash=await Passwords().hash(password),
+            roles=["admin"],
+            at=clock.now(),
+        )
+        await users.add(admin)
+        log.completed("admin_registration", user_id=str(admin.id))

@@ -1,0 +1,109 @@
+"""Managing people."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from robosure.contexts.identity.domain import User, check_password
+from robosure.contexts.identity.ports import Organisations, Users
+from robosure.contexts.identity.service.organisations import managed_organisation
+from robosure.kernel.errors import NotFound, Stale
+from robosure.kernel.time import Clock
+from robosure.platform.logging import LoggerMixin
+from robosure.platform.security import Passwords, Principal
+
+
+class UserService(LoggerMixin):
+    """Takes people in and changes what they may do."""
+
+    def __init__(
+        self,
+        users: Users,
+        *,
+        organisations: Organisations,
+        passwords: Passwords,
+        clock: Clock,
+    ) -> None:
+        self._users = users
+        self._organisations = organisations
+        self._passwords = passwords
+        self._clock = clock
+
+    async def register(
+        self,
+        by: Principal,
+        *,
+        organisation_id: UUID | None,
+        email: str,
+        name: str,
+        password: str,
+        roles: Collection[str],
+        skills: Collection[str],
+    ) -> User:
+        """Take a person into an organisation, one's own unless another is named.
+
+        Raises:
+            NotFound: no such organisation, or none whose users one manages.
+            AlreadyExists: the e-mail address is taken.
+            Invalid: the password is too short; or see :meth:`User.register`.
+        """
+        check_password(password)
+        organisation = await managed_organisation(
+            self._organisations, by, organisation_id or by.organisation_id
+        )
+        user = User.register(
+            organisation,
+            email=email,
+            name=name,
+            password_hash=await self._passwords.hash(password),
+            roles=roles,
+            skills=skills,
+            at=self._clock.now(),
+        )
+        await self._users.add(user)
+        self.logger.info(
+            "identity.service.user_registration_completed",
+            user_id=str(user.id),
+            organisation_id=str(organisation.id),
+        )
+        return user
+
+    async def change(
+        self,
+        by: Principal,
+        user_id: UUID,
+        *,
+        expected_version: int | None,
+        name: str | None,
+        roles: Collection[str] | None,
+        skills: Collection[str] | None,
+        active: bool | None,
+    ) -> User:
+        """Change what is given about a user.
+
+        Raises:
+            NotFound: no such user, or none whom one manages.
+            Stale: it is no longer the version that the caller saw.
+            Invalid, InvalidState: see :meth:`User.change`.
+        """
+        user = await self._users.get(user_id)
+        try:
+            organisation = await managed_organisation(
+                self._organisations, by, user.organisation_id
+            )
+        except NotFound:
+            raise NotFound("user_not_found", user_id=user_id) from None
+        if expected_version is not None and user.version != expected_version:
+            raise Stale("stale_version", version=user.version)
+        user.change(
+            organisation,
+            by=by.subject,
+            name=name,
+            roles=roles,
+            skills=skills,
+            active=active,
+        )
+        await self._users.save(user)
+        self.logger.info("identity.service.user_change_completed", user_id=str(user.id))
+        return user
