@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 
 from robosure.entrypoints.worker import Streams
 from robosure.kernel.ids import uuid7
+from robosure.platform.http.access import act_as, authenticate
 from robosure.platform.http.edge import Edge
 from robosure.platform.jobs import Job
 from robosure.platform.runtime import Runtime
@@ -57,14 +59,14 @@ class Delivery:
         """Deliver; then run these periodic jobs, and deliver what follows of them."""
         await self._settle()
         for job in jobs:
-            await job.run(self._runtime)
+            await job.perform(self._runtime)
             await self._settle()
 
     async def _settle(self) -> None:
         while await self._streams.drain() or self._deferred.jobs:
             waiting, self._deferred.jobs = self._deferred.jobs, []
             for job, ids in waiting:
-                await job.run(self._runtime, *ids)
+                await job.perform(self._runtime, *ids)
 
 
 class ApiClient:
@@ -82,6 +84,20 @@ class ApiClient:
     def anonymous(self) -> httpx.AsyncClient:
         """Someone who is not signed in."""
         return self._client({})
+
+    @contextmanager
+    def taking_all_for(self, principal: Principal) -> Iterator[None]:
+        """Take everybody who asks for that one."""
+
+        async def authenticated() -> Principal:
+            act_as(principal)
+            return principal
+
+        self.app.dependency_overrides[authenticate] = authenticated
+        try:
+            yield
+        finally:
+            self.app.dependency_overrides.clear()
 
     def as_(
         self,

@@ -6,6 +6,7 @@ from robosure.entrypoints.registry import load
 from robosure.kernel.ids import uuid7
 from robosure.platform.correlation import Correlation, correlated
 from robosure.platform.database import Database
+from robosure.platform.database.behalf import PLATFORM, on_behalf_of
 from robosure.platform.settings import Settings
 
 
@@ -13,7 +14,10 @@ async def seed(settings: Settings) -> None:
     """Let each context write its own; running it again changes nothing."""
     database = Database.from_settings(settings)
     try:
-        with correlated(Correlation(str(uuid7()), task="seed")):
+        with (
+            correlated(Correlation(str(uuid7()), task="seed")),
+            on_behalf_of(PLATFORM),
+        ):
             for context in load():
                 if context.seed is not None:
                     await context.seed(database, settings)

@@ -12,6 +12,7 @@ from typing import Final
 
 from robosure.entrypoints.registry import load, stored_events
 from robosure.platform.context import Context
+from robosure.platform.database.behalf import PLATFORM, on_behalf_of
 from robosure.platform.events import context_of
 from robosure.platform.jobs import celery_app, celery_sender, install_sender
 from robosure.platform.logging import LoggerMixin, get_logger
@@ -78,6 +79,10 @@ class Streams(LoggerMixin):
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until stopped; what is at hand is finished first."""
+        with on_behalf_of(PLATFORM):
+            await self._run(stop)
+
+    async def _run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
                 await self._declare()
@@ -131,8 +136,9 @@ class Streams(LoggerMixin):
     async def drain(self) -> int:
         """Relay and handle until nothing is left; return how much was handled."""
         handled = 0
-        while moved := await self._round():
-            handled += moved
+        with on_behalf_of(PLATFORM):
+            while moved := await self._round():
+                handled += moved
         return handled
 
     async def _round(self) -> int:

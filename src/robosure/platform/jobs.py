@@ -21,6 +21,7 @@ from opentelemetry.trace import SpanKind
 
 from robosure.kernel.ids import uuid7
 from robosure.platform.correlation import Correlation, correlated, current
+from robosure.platform.database.behalf import PLATFORM, on_behalf_of
 from robosure.platform.database.session import WriteSession
 from robosure.platform.logging import configure_logging
 from robosure.platform.metrics import JOBS
@@ -50,6 +51,11 @@ class Job:
     run: JobFunction
     every: timedelta | None = None
     queue: Literal["default", "high"] = "default"
+
+    async def perform(self, runtime: Runtime, *ids: str) -> None:
+        """Run it, on the platform's behalf."""
+        with on_behalf_of(PLATFORM):
+            await self.run(runtime, *ids)
 
 
 Sender = Callable[[Job, tuple[str, ...]], Awaitable[None]]
@@ -150,7 +156,7 @@ class _Process:
         correlation = Correlation(because or str(uuid7()), task=f"job {job.name}")
         with correlated(correlation), span(job.name, kind=SpanKind.CONSUMER):
             try:
-                await job.run(self._runtime, *ids)
+                await job.perform(self._runtime, *ids)
             except Exception:
                 JOBS.labels(job.name, "failed").inc()
                 raise

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from robosure.platform.database import Database
+from robosure.platform.database.behalf import APP_ROLE, PLATFORM_ROLE
 from robosure.platform.runtime import Runtime
 from robosure.platform.settings import Settings
 from robosure.platform.streams import EventBus, Relay, engine
@@ -25,6 +26,10 @@ async def testing_schema(opened_runtime: Runtime) -> AsyncIterator[None]:
         await connection.execute(text("DROP SCHEMA IF EXISTS testing CASCADE"))
         await connection.execute(text("CREATE SCHEMA testing"))
         await connection.run_sync(testing_metadata.create_all)
+        for what in ("USAGE ON SCHEMA", "ALL ON ALL TABLES IN SCHEMA"):
+            await connection.execute(
+                text(f"GRANT {what} testing TO {APP_ROLE}, {PLATFORM_ROLE}")
+            )
     yield
     async with engine.begin() as connection:
         await connection.execute(text("DROP SCHEMA testing CASCADE"))

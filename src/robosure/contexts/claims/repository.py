@@ -17,6 +17,7 @@ from robosure.contexts.claims.domain.roster import Adjuster, Workload
 from robosure.kernel.errors import AlreadyExists, Invalid, InvalidState, NotFound
 from robosure.kernel.money import Money
 from robosure.platform.database import WriteSession, next_number, translating
+from robosure.platform.database.behalf import PLATFORM, continue_on_behalf_of
 
 _PREFIX: Final = "CLM"
 
@@ -174,9 +175,13 @@ class SqlRoster:
     async def workloads(self, organisation_id: UUID) -> Sequence[Workload]:
         """Return the load of each active adjuster, locked in the order of their ids.
 
+        From here on the transaction is the platform's: who reports a claim sees neither
+        the insurer's staff nor the claims of others.
+
         The counting is a statement of its own: it begins when the locks are held, and
         so sees every assignment that was made under them before.
         """
+        await continue_on_behalf_of(self._session, PLATFORM)
         c = tables.adjusters.c
         on_duty = (
             await self._session.scalars(

@@ -20,6 +20,7 @@ from robosure.contexts.payments.schemas import (
     TransactionResponse,
 )
 from robosure.contexts.payments.service import PaymentService
+from robosure.platform.database.behalf import PLATFORM
 from robosure.platform.http import (
     ApiRouter,
     ClockDep,
@@ -167,7 +168,7 @@ async def read_balances(
     "/payments/processor-notifications",
     summary="Take a payment processor's notification",
     status_code=status.HTTP_204_NO_CONTENT,
-    dependencies=[public()],
+    dependencies=[public(behalf=PLATFORM)],
     responses=problems(404, 409, 422),
     openapi_extra=_NOTIFICATION,
 )

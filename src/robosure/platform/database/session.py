@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 from robosure.kernel.aggregate import Aggregate
 from robosure.kernel.errors import DomainError, Stale
 from robosure.kernel.time import Clock, SystemClock
+from robosure.platform.database.behalf import BehalfConnection
 from robosure.platform.logging import get_logger
 from robosure.platform.metrics import DATABASE_QUERY_SECONDS
 from robosure.platform.settings import Settings
@@ -80,7 +81,10 @@ class Database:
             url, json_serializer=_dump_json, json_deserializer=orjson.loads,
             pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True,
             hide_parameters=True,  # errors are logged; what they hold must not be
-            connect_args={"server_settings": {"timezone": "UTC"}},
+            connect_args={
+                "server_settings": {"timezone": "UTC"},
+                "connection_class": BehalfConnection,
+            },
         )  # fmt: skip
         _read_plain_uuids(self.engine)
         _time_queries(self.engine, slow_query_ms)

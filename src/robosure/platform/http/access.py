@@ -12,6 +12,14 @@ from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 
 from robosure.kernel.errors import Forbidden, Unauthenticated
 from robosure.platform.correlation import act_for
+from robosure.platform.database.behalf import (
+    NOBODY,
+    PLATFORM,
+    Behalf,
+    act_on_behalf_of,
+    on_behalf_of,
+    organisation,
+)
 from robosure.platform.http.edge import Edge, EdgeDep
 from robosure.platform.http.limits import RateLimits
 from robosure.platform.security import Principal
@@ -39,8 +47,16 @@ async def authenticate(
     principal = await prove(edge, token=token, api_key=api_key)
     await RateLimits.of(edge).count_subject(request.scope, principal.subject)
     request.state.principal = principal
-    act_for(principal.subject)
+    act_as(principal)
     return principal
+
+
+def act_as(principal: Principal) -> None:
+    """Do the rest of the request for them, and on their organisation's behalf."""
+    act_for(principal.subject)
+    act_on_behalf_of(
+        organisation(principal.organisation_id, principal.organisation_kind)
+    )
 
 
 async def prove(edge: Edge, *, token: str | None, api_key: str | None) -> Principal:
@@ -54,8 +70,9 @@ async def prove(edge: Edge, *, token: str | None, api_key: str | None) -> Princi
         return edge.tokens.verify(token, now=now)
     if api_key is None or edge.keys is None:
         raise Unauthenticated("not_signed_in")
-    async with edge.runtime.database.write() as session:
-        known = await edge.keys.authenticate(session, api_key, now=now)
+    with on_behalf_of(PLATFORM):
+        async with edge.runtime.database.write() as session:
+            known = await edge.keys.authenticate(session, api_key, now=now)
     if known is None:
         raise Unauthenticated("invalid_api_key")
     edge.remembered_keys.remember(api_key, known, now=now)
@@ -69,8 +86,12 @@ class Access:
 class Public(Access):
     """Anyone may; nobody is asked who they are."""
 
+    def __init__(self, behalf: Behalf) -> None:
+        self._behalf = behalf
+
     async def __call__(self) -> None:
         """Let pass."""
+        act_on_behalf_of(self._behalf)
 
 
 class Requires(Access):
@@ -112,9 +133,14 @@ def signed_in() -> Any:
     return Depends(SignedIn())
 
 
-def public() -> Any:
-    """State that anyone may."""
-    return Depends(Public())
+def public(*, behalf: Behalf = NOBODY) -> Any:
+    """State that anyone may.
+
+    Args:
+        behalf: on whose the request's transactions are; the platform's where it has to
+            find out who asks.
+    """
+    return Depends(Public(behalf))
 
 
 def access_of(dependant: Dependant) -> list[Access]:

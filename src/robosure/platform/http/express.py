@@ -20,8 +20,7 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from robosure.kernel.errors import DomainError
-from robosure.platform.correlation import act_for
-from robosure.platform.http.access import Requires, api_routes, prove
+from robosure.platform.http.access import Requires, act_as, api_routes, prove
 from robosure.platform.http.edge import Edge
 from robosure.platform.http.limits import RateLimits
 from robosure.platform.security import Principal
@@ -141,7 +140,7 @@ class ExpressLane:
         limits = RateLimits.of(self._app.state.edge)
         await limits.count_subject(request.scope, principal.subject)
         request.scope["state"]["principal"] = principal
-        act_for(principal.subject)
+        act_as(principal)
         if self._principal_name is not None:
             given[self._principal_name] = principal
         if self._request_name is not None:

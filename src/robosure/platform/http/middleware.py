@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from robosure.kernel.errors import LimitReached
 from robosure.kernel.ids import uuid7
 from robosure.platform.correlation import Correlation, correlated
+from robosure.platform.database.behalf import NOBODY, on_behalf_of
 from robosure.platform.http.bodies import Body
 from robosure.platform.http.edge import template_of
 from robosure.platform.http.express import ExpressLane
@@ -73,6 +74,7 @@ class EdgeMiddleware(LoggerMixin):
         carrier = {"traceparent": headers.get(b"traceparent", b"").decode("latin-1")}
         with (
             correlated(Correlation(request_id)),
+            on_behalf_of(NOBODY),
             span(scope["method"], kind=SpanKind.SERVER, carrier=carrier) as traced,
         ):
             await self._serve(

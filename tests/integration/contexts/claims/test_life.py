@@ -12,7 +12,6 @@ from sqlalchemy import select
 
 from robosure.contexts.payments.events import PayoutCompleted
 from robosure.kernel.ids import uuid7
-from robosure.platform.http.access import authenticate
 from robosure.platform.streams.letters import dead_letters
 from tests.integration.contexts.claims.conftest import Scene
 from tests.support import code_of
@@ -112,12 +111,9 @@ async def test_a_key_cannot_decide_for_it_is_not_a_second_person(scene: Scene) -
     claim_id = await scene.assessed()
     person = scene.api.principal("admin", organisation=scene.insurer_id)
     key = replace(person, kind="api_key")
-    scene.api.app.dependency_overrides[authenticate] = lambda: key
     # when the key approves
-    try:
+    with scene.api.taking_all_for(key):
         answer = await scene.api.anonymous().post(f"/claims/{claim_id}/approve")
-    finally:
-        scene.api.app.dependency_overrides.clear()
     # then it is refused, and nothing is decided
     assert (answer.status_code, code_of(answer)) == (403, "person_required")
     assert (await scene.claim(claim_id))["status"] == "assessed"

@@ -20,7 +20,6 @@ from robosure.kernel.ids import uuid7
 from robosure.kernel.money import Money
 from robosure.platform.database import Database
 from robosure.platform.events import publish
-from robosure.platform.http.access import authenticate
 from robosure.platform.runtime import Runtime
 from robosure.platform.streams.bus import INGEST
 from tests.integration.contexts.eventflow.conftest import (
@@ -270,12 +269,9 @@ async def test_a_key_bound_to_one_robot_reads_of_no_other_even_an_insurers(
     await send(api.as_("admin"), batch)
     await deliver()
     key = replace(api.principal("admin"), kind="api_key", robot_id=ROBOT)
-    api.app.dependency_overrides[authenticate] = lambda: key
     # when it lists events
-    try:
+    with api.taking_all_for(key):
         answer = await api.anonymous().get("/events")
-    finally:
-        api.app.dependency_overrides.clear()
     # then it sees those of its robot
     assert [event["subject"] for event in answer.json()["items"]] == [str(ROBOT)]
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from robosure.contexts.identity import queries
+from robosure.contexts.identity.queries import audit
 from robosure.contexts.identity.tables import api_keys, organisations, users
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import Database
@@ -643,7 +643,7 @@ async def test_the_audit_trail_is_exported_as_lines_page_after_page(
     admin: httpx.AsyncClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(queries, "_EXPORTED_AT_ONCE", 2)
+    monkeypatch.setattr(audit, "_EXPORTED_AT_ONCE", 2)
     for number in range(5):
         await admin.post("/users", json=a_user(email=f"{number}@b.c"))
     rival = api.as_("admin", organisation=await an_organisation(api, "insurer", "R"))

@@ -518,8 +518,8 @@ async def test_tables_that_cannot_be_copied_are_refused(counting: Counting) -> N
     replay = await counting.replay()
     assert replay.status == "failed"
     assert replay.error == (
-        "ValueError: notes: partitions, triggers, foreign keys, serial columns and row "
-        "security cannot be copied"
+        "ValueError: notes: partitions, triggers, foreign keys and serial columns "
+        "cannot be copied"
     )
 
 

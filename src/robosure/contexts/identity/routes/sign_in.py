@@ -12,6 +12,7 @@ from robosure.contexts.identity.repository import SqlOrganisations, SqlUsers
 from robosure.contexts.identity.routes.secrets import keep_out_of_caches
 from robosure.contexts.identity.schemas.sign_in import AccessToken, Me
 from robosure.contexts.identity.service.sign_in import SignInService
+from robosure.platform.database.behalf import PLATFORM
 from robosure.platform.http import (
     ApiRouter,
     ClockDep,
@@ -33,7 +34,7 @@ router = ApiRouter()
 @router.post(
     "/auth/token",
     summary="Sign in with e-mail and password",
-    dependencies=[public()],
+    dependencies=[public(behalf=PLATFORM)],
     responses=problems(422),
 )
 @limited_as(RouteClass.SIGN_IN)

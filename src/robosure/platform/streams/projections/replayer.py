@@ -27,6 +27,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from robosure.kernel.time import Clock, SystemClock
+from robosure.platform.database.behalf import OWNER, on_behalf_of
 from robosure.platform.database.session import Database
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.outages import infrastructure_is_away, sqlstate_of
@@ -105,9 +106,13 @@ class Replayer(LoggerMixin):
         Raises:
             SQLAlchemyError, OSError: the database is away; nothing is lost.
         """
-        replay = await self._next()
-        if replay is None:
-            return False
+        with on_behalf_of(OWNER):  # tables are made, and change places
+            replay = await self._next()
+            if replay is not None:
+                await self._try_to_advance(replay)
+        return replay is not None
+
+    async def _try_to_advance(self, replay: Any) -> None:
         try:
             await self._advance(replay)
         except Exception as error:
@@ -119,7 +124,6 @@ class Replayer(LoggerMixin):
                 projection=replay.projection,
             )
             await self._fail(replay.id, error)
-        return True
 
     async def _advance(self, replay: Any) -> None:
         decided, taken = await self._horizon.look()

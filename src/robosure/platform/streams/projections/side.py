@@ -1,8 +1,10 @@
 """Side schemas: empty copies of live tables, to be filled, and to change places.
 
 A copy has all that its original has, by the same names: columns, defaults, constraints,
-indexes. The other tables of the live schema are there as views that nobody can write
-to, for handlers that look something up.
+indexes, rights and row security. What a policy asks of a table that changes places it
+has to ask through a function, which finds that by its name. The other tables of the
+live schema are there as views that nobody can write to, for handlers that look
+something up.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ _UNCOPIED: Final = text(
     """
     SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = :schema AND c.relname = ANY (:tables) AND (
-      c.relkind <> 'r' OR c.relrowsecurity
+      c.relkind <> 'r'
       OR EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid)
       OR EXISTS (SELECT 1 FROM pg_depend d JOIN pg_class s ON s.oid = d.objid
         WHERE s.relkind = 'S' AND d.refobjid = c.oid AND d.deptype = 'a')
@@ -42,6 +44,21 @@ _INDEXES: Final = text(
     LEFT JOIN pg_constraint k ON k.conindid = i.oid AND k.conrelid = c.oid
     WHERE n.nspname = :schema AND c.relname = ANY (:tables)
     ORDER BY c.relname, i.relname
+    """
+)
+_GRANTS: Final = text(
+    """
+    SELECT c.relname AS table, g.privilege_type AS right, r.rolname AS role
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL aclexplode(c.relacl) g JOIN pg_roles r ON r.oid = g.grantee
+    WHERE n.nspname = :schema AND c.relname = ANY (:tables) AND g.grantee <> c.relowner
+    """
+)
+_POLICIES: Final = text(
+    """
+    SELECT tablename AS table, policyname AS name, cmd, permissive, roles,
+      qual, with_check
+    FROM pg_policies WHERE schemaname = :schema AND tablename = ANY (:tables)
     """
 )
 _OTHERS: Final = text(
@@ -82,8 +99,8 @@ class Side:
         uncopied = await self._session.execute(_UNCOPIED, asked)
         if names := uncopied.scalars().all():
             raise ValueError(
-                f"{', '.join(names)}: partitions, triggers, foreign keys, serial "
-                "columns and row security cannot be copied"
+                f"{', '.join(names)}: partitions, triggers, foreign keys and serial "
+                "columns cannot be copied"
             )
         await self._do(f"CREATE SCHEMA {self._side}")
         for name in self._names:
@@ -93,6 +110,7 @@ class Side:
             )
         for index in (await self._session.execute(_INDEXES, asked)).all():
             await self._do(self._copied(index))
+        await self._copy_rights(asked)
         await self._do(
             f"CREATE TABLE {self._side}.skipped_facts (position bigint PRIMARY KEY)"
         )
@@ -102,6 +120,23 @@ class Side:
             await self._do(
                 f"CREATE VIEW {self._side}.{name} AS SELECT live.* FROM {both}"  # noqa: S608 - our names
             )
+
+    async def _copy_rights(self, asked: dict[str, Any]) -> None:
+        """Let the same roles see the same rows of a copy, once it is the live table."""
+        for each in (await self._session.execute(_GRANTS, asked)).all():
+            await self._do(
+                f"GRANT {each.right} ON {self._side}.{each.table} TO {each.role}"
+            )
+        for each in (await self._session.execute(_POLICIES, asked)).all():
+            table = f"{self._side}.{each.table}"
+            check = each.with_check and f"WITH CHECK ({each.with_check})"
+            await self._do(
+                f"CREATE POLICY {each.name} ON {table} AS {each.permissive} "
+                f"FOR {each.cmd} TO {', '.join(each.roles)} "
+                f"USING ({each.qual}) {check or ''}"
+            )
+            await self._do(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+            await self._do(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
 
     def _copied(self, index: Any) -> str:
         if index.constrains:

@@ -25,6 +25,7 @@ from robosure.contexts.eventflow.service.storage.partitions import (
 from robosure.contexts.eventflow.tables import archives, batches, events
 from robosure.kernel.time import Clock
 from robosure.platform.database import Database, WriteSession
+from robosure.platform.database.behalf import OWNER, on_behalf_of
 from robosure.platform.files import FileStorage
 from robosure.platform.logging import LoggerMixin
 
@@ -68,11 +69,12 @@ class RetentionService(LoggerMixin):
 
         One run at a time: another one that begins meanwhile does nothing.
         """
-        async with self._database.write() as alone:
-            if not await _only_one(alone):
-                return
-            await self._partitions.prepare(today=self._today, kept=self._longest)
-            await self._retire()
+        with on_behalf_of(OWNER):
+            async with self._database.write() as alone:
+                if not await _only_one(alone):
+                    return
+                await self._partitions.prepare(today=self._today, kept=self._longest)
+                await self._retire()
 
     async def _retire(self) -> None:
         for day in await self._partitions.retired(events):
@@ -191,7 +193,8 @@ async def make_days(
 ) -> None:
     """Make the days to come, unless they are there."""
     today = clock.now().date()
-    await Partitions(database).prepare(today=today, kept=longest(rules))
+    with on_behalf_of(OWNER):
+        await Partitions(database).prepare(today=today, kept=longest(rules))
 
 
 def longest(rules: Collection[Retention]) -> timedelta:

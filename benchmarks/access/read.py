@@ -1,0 +1,193 @@
+"""What access costs a read: the same request with each guard, and without it.
+
+    uv run benchmarks/access/read.py --json read.json
+
+One process serves the application and asks it, without a socket between: a user reads
+their own account. Blocks of requests take turns: with everything, without one guard
+each, and without any; medians over the blocks are printed, and of each guard the
+difference that it makes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvloop
+from fastapi import FastAPI
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.access.audit import without_trail
+from benchmarks.eventflow.stage import ADMIN, PASSWORD, report, staged
+from robosure.entrypoints.api import create_app
+from robosure.platform.database.behalf import OWNER
+from robosure.platform.http import access
+from robosure.platform.http.access import act_as, authenticate
+from robosure.platform.http.limits import RateLimits
+from robosure.platform.logging import configure_logging
+from robosure.platform.security import Principal
+from robosure.platform.settings import get_settings
+
+Without = Callable[[], AbstractContextManager[None]]
+
+
+@contextmanager
+def _replaced(holder: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(holder, name)
+    setattr(holder, name, value)
+    try:
+        yield
+    finally:
+        setattr(holder, name, before)
+
+
+async def _uncounted(*_: Any) -> None:
+    """Let every request pass."""
+
+
+@contextmanager
+def without_limits() -> Iterator[None]:
+    """Count no requests."""
+    with (
+        _replaced(RateLimits, "count_address", _uncounted),
+        _replaced(RateLimits, "count_subject", _uncounted),
+    ):
+        yield
+
+
+@contextmanager
+def without_row_security() -> Iterator[None]:
+    """Begin transactions as the owner of the tables, whom no policy binds."""
+    with _replaced(access, "organisation", lambda *_: OWNER):
+        yield
+
+
+@contextmanager
+def without_authentication(app: FastAPI, principal: Principal) -> Iterator[None]:
+    """Take everybody for one."""
+
+    async def known() -> Principal:
+        act_as(principal)
+        return principal
+
+    app.dependency_overrides[authenticate] = known
+    try:
+        yield
+    finally:
+        app.dependency_overrides.clear()
+
+
+async def block(client: httpx.AsyncClient, path: str, *, requests: int) -> list[float]:
+    """Ask so often, one after the other; return the milliseconds."""
+    taken: list[float] = []
+    for _ in range(requests):
+        began = time.perf_counter()
+        answer = await client.get(path)
+        taken.append(1e3 * (time.perf_counter() - began))
+        answer.raise_for_status()
+    return taken
+
+
+async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Make all blocks in turn, and return the medians."""
+    app = create_app()
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app),
+            base_url="http://bench/api/v1",
+            timeout=60,
+        ) as client,
+    ):
+        path, principal = await _prepared(client, app)
+
+        def unauthenticated() -> AbstractContextManager[None]:
+            return without_authentication(app, principal)
+
+        guards: dict[str, Without] = {
+            "authentication": unauthenticated,
+            "rate_limit": without_limits,
+            "row_security": without_row_security,
+            "audit": without_trail,
+        }
+        return await _turns(client, path, guards, arguments)
+
+
+async def _turns(
+    client: httpx.AsyncClient,
+    path: str,
+    guards: dict[str, Without],
+    arguments: argparse.Namespace,
+) -> dict[str, Any]:
+    switched: dict[str, list[Without]] = {
+        "all": [],
+        **{f"without_{name}": [off] for name, off in guards.items()},
+        "without_any": list(guards.values()),
+    }
+    figures: dict[str, list[tuple[float, float]]] = {name: [] for name in switched}
+    for turn in range(arguments.rounds + 1):  # the first warms up
+        names = sorted(switched, reverse=bool(turn % 2))
+        for name in names:
+            with ExitStack() as stack:
+                for off in switched[name]:
+                    stack.enter_context(off())
+                cpu = time.process_time()
+                taken = await block(client, path, requests=arguments.requests)
+                spent = 1e3 * (time.process_time() - cpu) / len(taken)
+            if turn:
+                figures[name].append((statistics.median(taken), spent))
+    p50, cpu_ms = (
+        {name: statistics.median(e[of] for e in each) for name, each in figures.items()}
+        for of in (0, 1)
+    )
+    return {
+        "p50_ms": {name: round(value, 3) for name, value in p50.items()},
+        "cpu_ms": {name: round(value, 3) for name, value in cpu_ms.items()},
+        "costs_of_p50": {
+            name: f"{1 - p50[f'without_{name}'] / p50['all']:.1%}"
+            for name in (*guards, "any")
+        },
+    }
+
+
+async def _prepared(client: httpx.AsyncClient, app: FastAPI) -> tuple[str, Principal]:
+    """Sign in, and return what is to be read, and by whom."""
+    form = {"username": ADMIN, "password": PASSWORD}
+    token = (await client.post("/auth/token", data=form)).json()["access_token"]
+    client.headers["Authorization"] = f"Bearer {token}"
+    me = (await client.get("/auth/me")).json()
+    edge = app.state.edge
+    principal = edge.tokens.verify(token, now=edge.runtime.clock.now())
+    return f"/users/{me['subject']}", principal
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what the command line may say."""
+    reader = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    reader.add_argument("--requests", type=int, default=400, help="of each block")
+    reader.add_argument("--rounds", type=int, default=9)
+    reader.add_argument("--json", type=Path, help="where to write the figures")
+    return reader
+
+
+def main() -> None:
+    """Start servers, and measure on them."""
+    chosen = parser().parse_args()
+    with staged() as stage:
+        os.environ.update(stage.environment)
+        get_settings.cache_clear()
+        configure_logging(get_settings())
+        report(uvloop.run(measure(chosen)), chosen.json)
+
+
+if __name__ == "__main__":
+    main()
