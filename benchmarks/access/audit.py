@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import statistics
 import sys
 import time
@@ -23,19 +22,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import uvloop
 from sqlalchemy import event
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.eventflow.stage import ADMIN, PASSWORD, report, staged
+from benchmarks.access.turns import run
+from benchmarks.eventflow.stage import ADMIN, PASSWORD
 from robosure.entrypoints.api import create_app
 from robosure.platform import audit
 from robosure.platform.audit import changes, trail
 from robosure.platform.audit.verifying import verify
 from robosure.platform.database import Database
 from robosure.platform.database.session import TellingSession
-from robosure.platform.logging import configure_logging
 from robosure.platform.settings import get_settings
 
 _CLIENTS: Final = (1, 16)
@@ -147,24 +145,5 @@ async def _users(client: httpx.AsyncClient, count: int) -> list[str]:
     return users
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return what the command line may say."""
-    reader = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    reader.add_argument("--requests", type=int, default=480, help="of each block")
-    reader.add_argument("--rounds", type=int, default=9)
-    reader.add_argument("--json", type=Path, help="where to write the figures")
-    return reader
-
-
-def main() -> None:
-    """Start servers, and measure on them."""
-    chosen = parser().parse_args()
-    with staged(ROBOSURE_RATE_LIMIT_WRITE="0") as stage:
-        os.environ.update(stage.environment)
-        get_settings.cache_clear()
-        configure_logging(get_settings())
-        report(uvloop.run(measure(chosen)), chosen.json)
-
-
 if __name__ == "__main__":
-    main()
+    run(measure, __doc__, requests=480, ROBOSURE_RATE_LIMIT_WRITE="0")

@@ -11,7 +11,6 @@ difference that it makes.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import time
@@ -21,21 +20,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvloop
 from fastapi import FastAPI
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.access.audit import without_trail
-from benchmarks.eventflow.stage import ADMIN, PASSWORD, report, staged
+from benchmarks.access.turns import run
+from benchmarks.eventflow.stage import ADMIN, PASSWORD
 from robosure.entrypoints.api import create_app
 from robosure.platform.database.behalf import OWNER
 from robosure.platform.http import access
-from robosure.platform.http.access import act_as, authenticate
 from robosure.platform.http.limits import RateLimits
-from robosure.platform.logging import configure_logging
 from robosure.platform.security import Principal
-from robosure.platform.settings import get_settings
 
 Without = Callable[[], AbstractContextManager[None]]
 
@@ -72,18 +68,14 @@ def without_row_security() -> Iterator[None]:
 
 
 @contextmanager
-def without_authentication(app: FastAPI, principal: Principal) -> Iterator[None]:
-    """Take everybody for one."""
+def without_authentication(principal: Principal) -> Iterator[None]:
+    """Take everybody for one, whatever they present."""
 
-    async def known() -> Principal:
-        act_as(principal)
+    async def known(*_: Any, **__: Any) -> Principal:
         return principal
 
-    app.dependency_overrides[authenticate] = known
-    try:
+    with _replaced(access, "prove", known):
         yield
-    finally:
-        app.dependency_overrides.clear()
 
 
 async def block(client: httpx.AsyncClient, path: str, *, requests: int) -> list[float]:
@@ -111,7 +103,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         path, principal = await _prepared(client, app)
 
         def unauthenticated() -> AbstractContextManager[None]:
-            return without_authentication(app, principal)
+            return without_authentication(principal)
 
         guards: dict[str, Without] = {
             "authentication": unauthenticated,
@@ -170,24 +162,5 @@ async def _prepared(client: httpx.AsyncClient, app: FastAPI) -> tuple[str, Princ
     return f"/users/{me['subject']}", principal
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return what the command line may say."""
-    reader = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    reader.add_argument("--requests", type=int, default=400, help="of each block")
-    reader.add_argument("--rounds", type=int, default=9)
-    reader.add_argument("--json", type=Path, help="where to write the figures")
-    return reader
-
-
-def main() -> None:
-    """Start servers, and measure on them."""
-    chosen = parser().parse_args()
-    with staged() as stage:
-        os.environ.update(stage.environment)
-        get_settings.cache_clear()
-        configure_logging(get_settings())
-        report(uvloop.run(measure(chosen)), chosen.json)
-
-
 if __name__ == "__main__":
-    main()
+    run(measure, __doc__, requests=400)
