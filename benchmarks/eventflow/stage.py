@@ -64,7 +64,7 @@ class Stage:
             "ROBOSURE_ADMIN_PASSWORD": PASSWORD,
             "ROBOSURE_FILES_DIRECTORY": str(self.directory / "files"),
             "ROBOSURE_MAIL_DIRECTORY": str(self.directory / "mail"),
-            "ROBOSURE_SIGNING_KEY_FILE": _signing_key(self.directory),
+            "ROBOSURE_SIGNING_KEY_FILES": _signing_key(self.directory),
             "PROMETHEUS_MULTIPROC_DIR": str(self.directory / "metrics"),
             **self.settings,
         }

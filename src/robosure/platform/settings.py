@@ -93,8 +93,10 @@ class Settings(BaseSettings):
 
     issuer: str = _LOCAL_ISSUER
     audience: str = "robosure"
-    signing_key_file: Path | None = None
-    """PEM of an Ed25519 private key; without it, each process makes its own."""
+    signing_key_files: Listed[Path] = ()
+    """PEM files of Ed25519 keys. The first one signs access tokens; what any of them
+    signed is good, so the others may be public keys. Without any, each process makes
+    its own."""
     access_token_seconds: PositiveInt = 600
 
     admin_email: str = "admin@robosure.local"
@@ -194,8 +196,8 @@ class Settings(BaseSettings):
     def _fit_for_production(self) -> Self:
         """Refuse defaults that are only right on one's own machine."""
         if self.environment == "production":
-            if self.signing_key_file is None:
-                raise ValueError("production needs ROBOSURE_SIGNING_KEY_FILE")
+            if not self.signing_key_files:
+                raise ValueError("production needs ROBOSURE_SIGNING_KEY_FILES")
             if self.processor_secret.get_secret_value() == "sandbox":
                 raise ValueError("production needs ROBOSURE_PROCESSOR_SECRET")
             if self.encryption_key.get_secret_value() == "development":

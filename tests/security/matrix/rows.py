@@ -575,6 +575,7 @@ OPERATIONS: Final = tuple(
     for path, access in (
         ("/health", PUBLIC),
         ("/ready", PUBLIC),
+        ("/.well-known/jwks.json", PUBLIC),
         ("/metrics", PUBLIC),
         ("/metrics/summary", PUBLIC),
         ("/docs", PUBLIC),

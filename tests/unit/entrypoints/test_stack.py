@@ -80,7 +80,7 @@ def test_processes_are_told_where_the_embedded_servers_are() -> None:
         "ROBOSURE_FILES_DIRECTORY": "/nowhere/files",
         "ROBOSURE_LOG_FORMAT": "console",
         "ROBOSURE_MAIL_DIRECTORY": "/nowhere/mail",
-        "ROBOSURE_SIGNING_KEY_FILE": "/nowhere/signing-key.pem",
+        "ROBOSURE_SIGNING_KEY_FILES": "/nowhere/signing-key.pem",
     }
 
 

@@ -12,7 +12,7 @@ from robosure.platform.settings import Settings, get_settings
 
 OWN: dict[str, Any] = {
     "database_url": "postgresql://robosure:9f2b@db/robosure",
-    "signing_key_file": "key.pem",
+    "signing_key_files": "key.pem",
     "issuer": "https://insurer.example",
     "processor_secret": "x",
     "encryption_key": "y",
@@ -89,10 +89,10 @@ def test_the_environment_wins_over_the_env_file(
 
 def test_an_empty_value_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "")
-    monkeypatch.setenv("ROBOSURE_SIGNING_KEY_FILE", "")
+    monkeypatch.setenv("ROBOSURE_SIGNING_KEY_FILES", "")
     settings = Settings()
     assert settings.database_url.get_secret_value().endswith("/robosure")
-    assert settings.signing_key_file is None
+    assert settings.signing_key_files == ()
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,10 @@ def test_what_makes_no_sense_is_refused(
 @pytest.mark.parametrize(
     ("missing", "named"),
     [
-        ({"processor_secret": "x"}, "ROBOSURE_SIGNING_KEY_FILE"),
-        ({"signing_key_file": "key.pem"}, "ROBOSURE_PROCESSOR_SECRET"),
+        ({"processor_secret": "x"}, "ROBOSURE_SIGNING_KEY_FILES"),
+        ({"signing_key_files": "key.pem"}, "ROBOSURE_PROCESSOR_SECRET"),
         (
-            {"signing_key_file": "key.pem", "processor_secret": "x"},
+            {"signing_key_files": "key.pem", "processor_secret": "x"},
             "ROBOSURE_ENCRYPTION_KEY",
         ),
         (_but("database_url"), "DATABASE_URL"),

@@ -11,7 +11,10 @@ import jwt
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -22,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from robosure.kernel.errors import Unauthenticated
 from robosure.kernel.ids import uuid7
 from robosure.platform.security import Principal, Tokens
+from robosure.platform.security.tokens import SKEW, key_id
 from robosure.platform.settings import Settings
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -56,10 +60,11 @@ def signed(
     *, key: Any = KEY, algorithm: str = "EdDSA", typ: str = "at+jwt", **changes: Any
 ) -> str:
     """Return a token with other claims; None leaves one out."""
+    header = {"typ": typ, "kid": key_id(KEY.public_key())}
     issued = tokens().issue(ALICE, now=NOON)
     claims = jwt.decode(issued, options={"verify_signature": False}) | changes
     kept = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(kept, key, algorithm=algorithm, headers={"typ": typ})
+    return jwt.encode(kept, key, algorithm=algorithm, headers=header)
 
 
 def test_a_token_says_who_it_was_issued_to() -> None:
@@ -71,7 +76,8 @@ def test_a_token_states_its_type_key_and_life() -> None:
     header = jwt.get_unverified_header(token)
     claims = jwt.decode(token, options={"verify_signature": False})
     assert (header["alg"], header["typ"]) == ("EdDSA", "at+jwt")
-    assert len(header["kid"]) == 16
+    assert header.keys() == {"alg", "kid", "typ"}
+    assert header["kid"] == key_id(KEY.public_key())
     assert claims["exp"] - claims["iat"] == 600
     assert claims["iss"] == "https://robosure.test"
 
@@ -146,7 +152,7 @@ def test_a_token_signed_another_way_is_refused() -> None:
         {"org": "not-an-id"},
         {"exp": "tomorrow"},
         {"roles": None},
-        *({name: None} for name in ("aud", "iss", "exp", "iat", "sub", "org")),
+        *({name: None} for name in ("aud", "iss", "exp", "iat", "nbf", "sub", "org")),
         *({name: None} for name in ("name", "org_kind", "permissions")),
     ],
 )
@@ -163,10 +169,72 @@ def test_what_is_no_token_is_refused(token: str) -> None:
     assert refusal(token) == "invalid_token"
 
 
-def _written(path: Path, key: Any) -> Settings:
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(pem)
-    return Settings(_env_file=None, signing_key_file=path, access_token_seconds=60)
+def _written(path: Path, *keys: Any) -> Settings:
+    """Write keys to files, and name them all."""
+    for number, key in enumerate(keys):
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        path.with_name(f"{number}-{path.name}").write_bytes(pem)
+    named = tuple(path.with_name(f"{n}-{path.name}") for n in range(len(keys)))
+    return Settings(_env_file=None, signing_key_files=named, access_token_seconds=60)
+
+
+def test_a_token_begins_when_clocks_may_differ_by_that_much() -> None:
+    token = tokens().issue(ALICE, now=NOON)
+    assert tokens().verify(token, now=NOON - SKEW) == ALICE
+    early = NOON - SKEW - timedelta(seconds=1)
+    assert refusal(token, early) == "invalid_token"
+    backdated = signed(nbf=int(NOON.timestamp()) - 3600, iat=int(NOON.timestamp()))
+    assert refusal(backdated, early) == "invalid_token"
+
+
+def test_a_key_is_named_by_its_thumbprint() -> None:
+    # given the key of RFC 8037, appendix A.3
+    x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+    key = Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(x + "="))
+    # then its name is the one given there
+    assert key_id(key) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+
+
+def test_the_key_changes_and_nobody_notices(tmp_path: Path) -> None:
+    new = Ed25519PrivateKey.generate()
+    # given three processes: before the change, in its midst, and after it
+    before, midst, after = (
+        Tokens.from_settings(_written(tmp_path / name, *keys))
+        for name, keys in (
+            ("a.pem", (KEY,)),
+            ("b.pem", (KEY, new)),
+            ("c.pem", (new, KEY)),
+        )
+    )
+    # then each in the midst or later reads what any of them signed
+    for reader in (midst, after):
+        for writer in (before, midst, after):
+            assert reader.verify(writer.issue(ALICE, now=NOON), now=NOON) == ALICE
+    # and both keys are published
+    names = [key["kid"] for key in after.key_set()["keys"]]
+    assert names == [key_id(new.public_key()), key_id(KEY.public_key())]
+
+
+def test_a_key_that_signs_no_more_may_be_a_public_one(tmp_path: Path) -> None:
+    before = Tokens.from_settings(_written(tmp_path / "before.pem", KEY))
+    settings = _written(tmp_path / "new.pem", Ed25519PrivateKey.generate())
+    public = tmp_path / "old.pem"
+    spki = PublicFormat.SubjectPublicKeyInfo
+    public.write_bytes(KEY.public_key().public_bytes(Encoding.PEM, spki))
+    files = (*settings.signing_key_files, public)
+    now = Tokens.from_settings(settings.model_copy(update={"signing_key_files": files}))
+    assert now.verify(before.issue(ALICE, now=NOON), now=NOON) == ALICE
+
+
+def test_a_public_key_of_another_kind_is_refused(tmp_path: Path) -> None:
+    settings = _written(tmp_path / "new.pem", KEY)
+    public = tmp_path / "old.pem"
+    elliptic = generate_private_key(SECP256R1()).public_key()
+    spki = PublicFormat.SubjectPublicKeyInfo
+    public.write_bytes(elliptic.public_bytes(Encoding.PEM, spki))
+    files = (*settings.signing_key_files, public)
+    with pytest.raises(TypeError, match=r"old\.pem holds no Ed25519 public key"):
+        Tokens.from_settings(settings.model_copy(update={"signing_key_files": files}))
 
 
 def test_processes_with_the_same_key_file_trust_each_other(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ class Stack:
             "ROBOSURE_FILES_DIRECTORY": str(directory / "files"),
             "ROBOSURE_LOG_FORMAT": "console",
             "ROBOSURE_MAIL_DIRECTORY": str(directory / "mail"),
-            "ROBOSURE_SIGNING_KEY_FILE": content.signing_key_file,
+            "ROBOSURE_SIGNING_KEY_FILES": content.signing_key_file,
         }
         servers = {
             "DATABASE_URL": self._database_url or postgres.url(DATABASE),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import PlainTextResponse, Response
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,7 +20,7 @@ from robosure.platform.http.access import (
     routes_without_access,
 )
 from robosure.platform.http.docs import install_docs
-from robosure.platform.http.edge import RuntimeDep
+from robosure.platform.http.edge import RuntimeDep, TokensDep
 from robosure.platform.http.express import express_lanes
 from robosure.platform.http.headers import cors_for
 from robosure.platform.http.limits import RouteClasses
@@ -33,6 +33,7 @@ from robosure.platform.settings import Settings
 from robosure.platform.streams.bus import BusAwayError
 
 API_PREFIX: Final = "/api/v1"
+_KEYS_FRESH_SECONDS: Final = 300
 
 
 class Lifespan(Protocol):
@@ -75,6 +76,42 @@ class Readiness(OutputModel):
 
     status: str
     checks: dict[str, str]
+
+
+class Key(OutputModel):
+    """A public key of Ed25519 (RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str = Field(description="The key itself, in base64url.")
+    kid: str = Field(description="Its thumbprint (RFC 7638).")
+    use: Literal["sig"]
+    alg: Literal["EdDSA"]
+
+
+class KeySet(OutputModel):
+    """Keys that access tokens are signed with, the present one first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "keys": [
+                        {
+                            "kty": "OKP",
+                            "crv": "Ed25519",
+                            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                            "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+                            "use": "sig",
+                            "alg": "EdDSA",
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
+    keys: list[Key]
 
 
 def build_app(
@@ -159,6 +196,17 @@ async def ready(runtime: RuntimeDep, response: Response) -> Readiness:
     response.status_code = 200 if works else 503
     checks["durability"] = await _durability(runtime)
     return Readiness(status="ready" if works else "not ready", checks=checks)
+
+
+@_operations.get(
+    "/.well-known/jwks.json",
+    summary="Keys that access tokens are signed with",
+    dependencies=[public()],
+)
+async def key_set(tokens: TokensDep, response: Response) -> KeySet:
+    """Answer the public keys (RFC 7517); a token's `kid` says which one signed it."""
+    response.headers["Cache-Control"] = f"public, max-age={_KEYS_FRESH_SECONDS}"
+    return KeySet.model_validate(tokens.key_set())
 
 
 @_metrics.get(
