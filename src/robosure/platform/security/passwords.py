@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from typing import Final
 
 from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
+
+from robosure.platform.security.common_passwords import common_passwords
 
 
 class Passwords:
@@ -26,6 +29,10 @@ class Passwords:
     async def hash(self, password: str) -> str:
         """Return a salted hash in PHC string format."""
         return await asyncio.to_thread(self._hasher.hash, password)
+
+    async def common(self) -> Container[str]:
+        """Return the passwords that many people have, in lower case."""
+        return await asyncio.to_thread(common_passwords)
 
     async def verify(
         self, password: str, stored: str | None

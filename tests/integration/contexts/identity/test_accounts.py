@@ -223,6 +223,10 @@ async def test_an_address_is_taken_in_any_case_also_in_a_race(
     ("change", "code"),
     [
         ({"password": "eleven char"}, "invalid_request"),
+        ({"password": "Password-1234"}, "password_too_common"),
+        ({"password": "Michael-2026!"}, "password_too_common"),
+        ({"password": "ada@robosure.example"}, "password_too_personal"),
+        ({"password": "Robosure-2026!"}, "password_too_personal"),
         ({"roles": []}, "invalid_request"),
         ({"roles": ["policyholder"]}, "role_not_for_organisation"),
         ({"skills": ["Two words"]}, "invalid_skill"),

@@ -84,18 +84,26 @@ async def test_without_a_password_the_seed_makes_no_admin(
         assert len((await session.execute(select(users))).all()) == 1
 
 
-async def test_the_seed_refuses_a_short_password(
-    database: Database, settings: Settings
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("short", "password_too_short"),
+        ("Password-1234", "password_too_common"),
+        ("Second Mutual", "password_too_personal"),
+    ],
+)
+async def test_the_seed_refuses_a_weak_password(
+    database: Database, settings: Settings, password: str, code: str
 ) -> None:
-    short: dict[str, Any] = {
+    weak: dict[str, Any] = {
         "insurer_name": "Second Mutual",
         "admin_email": "second@robosure.local",
-        "admin_password": SecretStr("short"),
+        "admin_password": SecretStr(password),
     }
     with pytest.raises(Invalid) as error:
-        await seed(database, settings.model_copy(update=short))
+        await seed(database, settings.model_copy(update=weak))
     # then nothing of it is kept
-    assert error.value.code == "password_too_short"
+    assert error.value.code == code
     async with database.read() as session:
         assert len((await session.execute(select(organisations))).all()) == 1
 

@@ -14,7 +14,6 @@ from robosure.contexts.identity.domain import (
     Organisation,
     OrganisationKind,
     User,
-    check_password,
     digest_of,
     normalised_email,
     roles_in_effect,
@@ -281,13 +280,6 @@ def test_a_changed_role_must_belong_to_the_organisation_too() -> None:
     # then
     assert error.value.code == "role_not_for_organisation"
     assert user.roles == ("policyholder",)
-
-
-def test_a_password_has_twelve_characters() -> None:
-    check_password("twelve chars")
-    with pytest.raises(Invalid) as error:
-        check_password("eleven char")
-    assert refused(error) == ("password_too_short", {"minimum": 12})
 
 
 # --- API keys -------------------------------------------------------------------------

@@ -10,16 +10,16 @@ from robosure.contexts.identity.domain.organisation import (
     OrganisationKind,
     normalised_email,
 )
+from robosure.contexts.identity.domain.password import (
+    MINIMUM_PASSWORD_LENGTH,
+    check_password,
+)
 from robosure.contexts.identity.domain.roles import (
     DEVICE_ROLE,
     ROLES_OF_KIND,
     roles_in_effect,
 )
-from robosure.contexts.identity.domain.user import (
-    MINIMUM_PASSWORD_LENGTH,
-    User,
-    check_password,
-)
+from robosure.contexts.identity.domain.user import User
 
 __all__ = [
     "DEVICE_ROLE",

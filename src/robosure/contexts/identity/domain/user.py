@@ -19,18 +19,7 @@ from robosure.contexts.identity.events import UserChanged, UserRegistered
 from robosure.kernel.aggregate import Aggregate
 from robosure.kernel.errors import Invalid, InvalidState
 
-MINIMUM_PASSWORD_LENGTH: Final = 12
 _SKILL: Final = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
-
-
-def check_password(password: str) -> None:
-    """Refuse a password that is too short to be one.
-
-    Raises:
-        Invalid: it has fewer than twelve characters.
-    """
-    if len(password) < MINIMUM_PASSWORD_LENGTH:
-        raise Invalid("password_too_short", minimum=MINIMUM_PASSWORD_LENGTH)
 
 
 @dataclass(eq=False, kw_only=True)

@@ -42,7 +42,8 @@ class UserIn(InputModel):
     password: SecretStr = Field(
         min_length=MINIMUM_PASSWORD_LENGTH,
         max_length=256,
-        description="At least 12 characters; never shown again.",
+        description="At least 12 characters; not a common one, nor mainly one's name, "
+        "e-mail address or organisation. Never shown again.",
     )
     roles: list[Word] = Field(min_length=1, max_length=16)
     skills: list[Word] = Field(

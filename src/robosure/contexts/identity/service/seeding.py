@@ -23,7 +23,7 @@ async def seed(database: Database, settings: Settings) -> None:
     admin, since one with a known password would be worse than none.
 
     Raises:
-        Invalid: the settings name no country or address, or too short a password.
+        Invalid: the settings name no country or address, or a password that is refused.
     """
     log = DomainLogger("identity", "seed")
     clock = SystemClock()
@@ -48,12 +48,17 @@ async def seed(database: Database, settings: Settings) -> None:
         if await users.with_email(settings.admin_email) is not None:
             return
         password = settings.admin_password.get_secret_value()
-        check_password(password)
+        passwords = Passwords()
+        check_password(
+            password,
+            common=await passwords.common(),
+            about=(settings.admin_email, insurer.name),
+        )
         admin = User.register(
             insurer,
             email=settings.admin_email,
             name="Administrator",
-            password_hash=await Passwords().hash(password),
+            password_hash=await passwords.hash(password),
             roles=["admin"],
             at=clock.now(),
         )

@@ -46,11 +46,15 @@ class UserService(LoggerMixin):
         Raises:
             NotFound: no such organisation, or none whose users one manages.
             AlreadyExists: the e-mail address is taken.
-            Invalid: the password is too short; or see :meth:`User.register`.
+            Invalid: see :func:`check_password` and :meth:`User.register`.
         """
-        check_password(password)
         organisation = await managed_organisation(
             self._organisations, by, organisation_id or by.organisation_id
+        )
+        check_password(
+            password,
+            common=await self._passwords.common(),
+            about=(email, name, organisation.name),
         )
         user = User.register(
             organisation,
