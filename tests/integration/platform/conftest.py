@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from sqlalchemy import text
 
 from robosure.platform.database import Database
@@ -68,3 +71,11 @@ def relay(
     monkeypatch.setattr(engine, "_FIRST_BACKOFF", 0.001)
     monkeypatch.setattr(engine, "_WAIT_SECONDS", 0.02)
     return Relay(db, bus, listen_url=settings.sync_database_url)
+
+
+@pytest.fixture
+async def nowhere() -> AsyncIterator[Redis]:
+    """A Redis that nobody answers for."""
+    away = Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
+    yield away
+    await away.aclose()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,27 +23,11 @@ from robosure.platform.metrics import summary
 from robosure.platform.runtime import Runtime
 from tests.integration.platform.testing.app import an_app
 from tests.integration.platform.testing.cart import carts
+from tests.integration.platform.testing.seconds import Seconds
 from tests.support import ApiClient, FixedClock, code_of
 
 FAST = Limit("testing", 1_000, seconds=1_000)
 EXACT = Limit("testing", 5, seconds=500)
-
-
-class Seconds:
-    """A process' clock."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-async def nowhere() -> AsyncIterator[Redis]:
-    away = Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
-    yield away
-    await away.aclose()
 
 
 async def spend(limiter: Limiter, limit: Limit, times: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import httpx
 
+from robosure.kernel.ids import uuid7
 from robosure.platform.runtime import Runtime
 from tests.journey import World
 from tests.security.matrix.estate import Estate, filled, two_estates
@@ -45,7 +46,7 @@ class Realm:
         self, client: httpx.AsyncClient, row: Row, kind: str, *, own: bool = True
     ) -> httpx.Response:
         """Send the row's request, about one's own or another's."""
-        ids = {**self.ids(row, kind, own=own), "root": _ROOT}
+        ids = {**self.ids(row, kind, own=own), "root": _ROOT, "once": uuid7().hex}
         sent = filled(row.sends, ids)
         body = self._body(row)
         if body is not None and not {"data", "files", "content"} & sent.keys():

@@ -12,6 +12,7 @@ from robosure.contexts.identity.domain import (
     OrganisationKind,
     User,
 )
+from robosure.platform.security import Attempt
 
 
 class Organisations(Protocol):
@@ -71,6 +72,22 @@ class Users(Protocol):
 
     async def upgrade_password(self, user: User, password_hash: str) -> None:
         """Keep the same password under a stronger hash, unless it was just changed."""
+        ...
+
+
+class Attempts(Protocol):
+    """The sign-ins that were tried, whose failures slow down the next."""
+
+    async def begin(self, account: str, *, source: str) -> Attempt:
+        """Count one as failed, until it is told to be right.
+
+        Raises:
+            LimitReached: it has to wait, right or wrong.
+        """
+        ...
+
+    async def right(self, attempt: Attempt) -> None:
+        """Forget the failures of this account from this source."""
         ...
 
 

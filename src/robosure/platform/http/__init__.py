@@ -24,6 +24,7 @@ from robosure.platform.http.models import InputModel, MoneyModel, OutputModel
 from robosure.platform.http.pages import Cursor, Page, PageRequest, matching, paginate
 from robosure.platform.http.preconditions import IfMatch, set_etag
 from robosure.platform.http.problems import problems
+from robosure.platform.http.throttling import SourceDep, ThrottleDep
 from robosure.platform.security import Principal
 
 __all__ = [
@@ -51,6 +52,8 @@ __all__ = [
     "RouteClass",
     "RuntimeDep",
     "SettingsDep",
+    "SourceDep",
+    "ThrottleDep",
     "TokensDep",
     "WriteDb",
     "edge_of",

@@ -4,13 +4,16 @@ from robosure.platform.security.keys import RememberedKeys
 from robosure.platform.security.passwords import Passwords
 from robosure.platform.security.principal import KeyAuthenticator, Principal
 from robosure.platform.security.roles import RoleCatalogue
+from robosure.platform.security.throttle import Attempt, Throttle
 from robosure.platform.security.tokens import Tokens
 
 __all__ = [
+    "Attempt",
     "KeyAuthenticator",
     "Passwords",
     "Principal",
     "RememberedKeys",
     "RoleCatalogue",
+    "Throttle",
     "Tokens",
 ]

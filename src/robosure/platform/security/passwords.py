@@ -44,9 +44,10 @@ class Passwords:
             stored: None where there is no such user; that takes as long as a wrong
                 password and is never right.
         """
+        if self._nobody is None:
+            # Whoever comes first waits for it, so that it says nothing about them.
+            self._nobody = await self.hash("nobody has this password")
         if stored is None:
-            if self._nobody is None:
-                self._nobody = await self.hash("nobody has this password")
             await asyncio.to_thread(self._hasher.verify, password, self._nobody)
             return False, None
         try:

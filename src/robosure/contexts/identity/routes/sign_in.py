@@ -20,6 +20,8 @@ from robosure.platform.http import (
     Principal,
     RolesDep,
     RouteClass,
+    SourceDep,
+    ThrottleDep,
     TokensDep,
     WriteDb,
     limited_as,
@@ -35,7 +37,7 @@ router = ApiRouter()
     "/auth/token",
     summary="Sign in with e-mail and password",
     dependencies=[public(behalf=PLATFORM)],
-    responses=problems(422),
+    responses=problems(422, 429),
 )
 @limited_as(RouteClass.SIGN_IN)
 async def sign_in(
@@ -48,15 +50,25 @@ async def sign_in(
     roles: RolesDep,
     tokens: TokensDep,
     clock: ClockDep,
+    throttle: ThrottleDep,
+    source: SourceDep,
 ) -> AccessToken:
-    """Answer a short-lived access token; `username` is the e-mail address."""
+    """Answer a short-lived access token; `username` is the e-mail address.
+
+    After several failures the next attempt has to wait: `429` with `sign_in_delayed`
+    until `Retry-After` is over, whether or not the password is right. The wait is a
+    minute at most, so nobody is locked out for good.
+    """
     service = SignInService(
         SqlUsers(session),
         organisations=SqlOrganisations(session),
         passwords=passwords,
         roles=roles,
+        attempts=throttle,
     )
-    principal = await service.sign_in(form.username, password=form.password)
+    principal = await service.sign_in(
+        form.username, password=form.password, source=source
+    )
     # From here on the request acts for them, so the audit trail says who signed in.
     request.state.principal = principal
     keep_out_of_caches(response)

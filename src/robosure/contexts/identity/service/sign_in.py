@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from robosure.contexts.identity.domain import roles_in_effect
-from robosure.contexts.identity.ports import Organisations, Users
-from robosure.kernel.errors import Unauthenticated
+from robosure.contexts.identity.ports import Attempts, Organisations, Users
+from robosure.kernel.errors import LimitReached, Unauthenticated
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import counter
-from robosure.platform.security import Passwords, Principal, RoleCatalogue
+from robosure.platform.security import Attempt, Passwords, Principal, RoleCatalogue
 
 SIGN_INS: Final = counter(
     "identity_sign_ins_total", "Attempts to sign in, by outcome.", ["outcome"]
@@ -26,21 +26,31 @@ class SignInService(LoggerMixin):
         organisations: Organisations,
         passwords: Passwords,
         roles: RoleCatalogue,
+        attempts: Attempts,
     ) -> None:
         self._users = users
         self._organisations = organisations
         self._passwords = passwords
         self._roles = roles
+        self._attempts = attempts
 
-    async def sign_in(self, email: str, *, password: str) -> Principal:
+    async def sign_in(self, email: str, *, password: str, source: str) -> Principal:
         """Say who this is.
 
         A stranger, a wrong password and a deactivated user get the same answer after
-        about the same time, so nobody learns who has an account.
+        about the same time, so nobody learns who has an account. Failures delay the
+        next attempt, a stranger's like anybody's.
+
+        Args:
+            email: in any case.
+            password: as it was typed.
+            source: the address that it comes from.
 
         Raises:
             Unauthenticated: it is nobody who may sign in.
+            LimitReached: there were too many failures just now; nothing was looked at.
         """
+        attempt = await self._begin(email, source)
         user = await self._users.with_email(email)
         right, better_hash = await self._passwords.verify(
             password, user.password_hash if user else None
@@ -51,6 +61,7 @@ class SignInService(LoggerMixin):
             raise Unauthenticated("invalid_credentials")
         if better_hash is not None:
             await self._users.upgrade_password(user, better_hash)
+        await self._attempts.right(attempt)
         organisation = await self._organisations.get(user.organisation_id)
         SIGN_INS.labels("completed").inc()
         self.logger.info("identity.service.sign_in_completed", user_id=str(user.id))
@@ -64,3 +75,14 @@ class SignInService(LoggerMixin):
             roles=effective,
             permissions=self._roles.permissions_of(effective),
         )
+
+    async def _begin(self, email: str, source: str) -> Attempt:
+        try:
+            # In the form in which addresses are compared, whether or not it is one.
+            return await self._attempts.begin(email.strip().lower(), source=source)
+        except LimitReached as refusal:
+            SIGN_INS.labels("throttled").inc()
+            self.logger.warning(
+                "identity.service.sign_in_throttled", email=email, **refusal.details
+            )
+            raise
