@@ -23,17 +23,14 @@ from typing import Final
 from uuid import UUID
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from robosure.kernel.errors import LimitReached
-from robosure.platform.logging import LoggerMixin
+from robosure.platform.patience import Patience
 
 Who = UUID | str
 
 _PREFIX: Final = "robosure:limit:"
 _SHARES: Final = 100
-_PATIENCE_SECONDS: Final = 0.25
-_ALONE_SECONDS: Final = 1.0
 _MOST: Final = 50_000
 
 # Redis' own clock counts, so that the processes' need not agree. A full bucket is no
@@ -110,7 +107,7 @@ class Share:
         return f'"{limit.name}";r={remaining};t={until_full}'.encode()
 
 
-class Limiter(LoggerMixin):
+class Limiter:
     """Counts for one process."""
 
     def __init__(
@@ -131,7 +128,7 @@ class Limiter(LoggerMixin):
         self._most = most
         self._now = now
         self._shares: OrderedDict[tuple[str, Who], Share] = OrderedDict()
-        self._alone_until = -math.inf
+        self._patience = Patience("platform.limits.count_failed", now=now)
 
     async def spend(self, limit: Limit, who: Who) -> Share:
         """Count one for somebody, and return where they stand.
@@ -170,7 +167,7 @@ class Limiter(LoggerMixin):
         limit = share.limit
         if (limit.name, who) in self._shares:
             self._shares.move_to_end((limit.name, who))
-        if now >= self._alone_until and await self._from_redis(share, who):
+        if await self._from_redis(share, who):
             share.alone = None
         else:
             self._by_itself(share, now)
@@ -179,18 +176,14 @@ class Limiter(LoggerMixin):
 
     async def _from_redis(self, share: Share, who: Who) -> bool:
         limit = share.limit
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                share.left, share.rest = await self._take(
-                    keys=[f"{_PREFIX}{limit.name}:{who}"],
-                    args=[limit.quota, limit.seconds, limit.share],
-                )
-        except (RedisError, OSError) as error:  # TimeoutError is an OSError
-            self.logger.warning(
-                "platform.limits.count_failed", reason=str(error) or "no answer in time"
-            )
-            self._alone_until = self._now() + _ALONE_SECONDS
+        answer = await self._patience.ask(
+            self._take,
+            keys=[f"{_PREFIX}{limit.name}:{who}"],
+            args=[limit.quota, limit.seconds, limit.share],
+        )
+        if answer is None:
             return False
+        share.left, share.rest = answer[0]
         return True
 
     def _by_itself(self, share: Share, now: float) -> None:

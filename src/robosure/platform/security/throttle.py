@@ -15,7 +15,6 @@ the only clock is Redis' own. While it does not answer, each process counts by i
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
 import time
@@ -25,10 +24,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from robosure.kernel.errors import LimitReached
-from robosure.platform.logging import LoggerMixin
+from robosure.platform.patience import Patience
 
 FREE_OF_PAIR: Final = 5
 """How many failures from one source for one account cost nothing."""
@@ -38,8 +36,6 @@ LONGEST_SECONDS: Final = 60
 FORGOTTEN_SECONDS: Final = 3_600
 
 _PREFIX: Final = "robosure:throttle:"
-_PATIENCE_SECONDS: Final = 0.25
-_ALONE_SECONDS: Final = 1.0
 _MOST: Final = 50_000
 
 # Keys: count and delay of the pair, count and delay of the account.
@@ -96,7 +92,7 @@ class _Count:
     forgotten_at: float = math.inf
 
 
-class Throttle(LoggerMixin):
+class Throttle:
     """Counts for one process, on the Redis of all."""
 
     def __init__(
@@ -118,7 +114,7 @@ class Throttle(LoggerMixin):
         self._most = most
         self._now = now
         self._counts: OrderedDict[str, _Count] = OrderedDict()
-        self._alone_until = -math.inf
+        self._patience = Patience("platform.security.throttle_failed", now=now)
 
     async def begin(self, account: str, *, source: str) -> Attempt:
         """Count an attempt as failed, until it is told to be right.
@@ -132,24 +128,16 @@ class Throttle(LoggerMixin):
                 counted.
         """
         keys = _digest(account, source), _digest(account)
-        if self._now() >= self._alone_until:
-            try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
-                    wait, number = await self._begin(
-                        keys=_in_redis(keys),
-                        args=[
-                            LONGEST_SECONDS,
-                            FORGOTTEN_SECONDS,
-                            FREE_OF_PAIR,
-                            FREE_OF_ACCOUNT,
-                        ],
-                    )
-            except (RedisError, OSError) as error:  # TimeoutError is an OSError
-                self._leave_alone(error)
-            else:
-                _wait(wait / 1_000)
-                return Attempt(keys, number, alone=False)
-        return self._begin_alone(keys)
+        answer = await self._patience.ask(
+            self._begin,
+            keys=_in_redis(keys),
+            args=[LONGEST_SECONDS, FORGOTTEN_SECONDS, FREE_OF_PAIR, FREE_OF_ACCOUNT],
+        )
+        if answer is None:
+            return self._begin_alone(keys)
+        wait, number = answer[0]
+        _wait(wait / 1_000)
+        return Attempt(keys, number, alone=False)
 
     async def right(self, attempt: Attempt) -> None:
         """Forget the pair's failures, and that this attempt was one of the account's.
@@ -158,19 +146,10 @@ class Throttle(LoggerMixin):
         """
         if attempt.alone:
             self._right_alone(attempt)
-            return
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                await self._right(keys=_in_redis(attempt.keys), args=[attempt.number])
-        except (RedisError, OSError) as error:
-            self._leave_alone(error)
-
-    def _leave_alone(self, error: Exception) -> None:
-        self.logger.warning(
-            "platform.security.throttle_count_failed",
-            reason=str(error) or "no answer in time",
-        )
-        self._alone_until = self._now() + _ALONE_SECONDS
+        else:
+            await self._patience.ask(
+                self._right, keys=_in_redis(attempt.keys), args=[attempt.number]
+            )
 
     def _begin_alone(self, keys: tuple[str, str]) -> Attempt:
         now = self._now()
