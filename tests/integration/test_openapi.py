@@ -30,6 +30,7 @@ PUBLIC = {
     "POST /api/v1/payments/processor-notifications",
     "GET /health",
     "GET /ready",
+    "GET /.well-known/jwks.json",
     "GET /metrics",
     "GET /metrics/summary",
 }

@@ -105,11 +105,14 @@ async def test_every_table_has_row_security_or_a_reason_to_have_none(
     statement = text(
         "SELECT n.nspname || '.' || c.relname FROM pg_class c "
         "JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE c.relrowsecurity AND c.relforcerowsecurity"
+        "WHERE c.relrowsecurity AND c.relforcerowsecurity AND n.nspname = ANY (:ours)"
     )
+    tables = load_metadata().sorted_tables
     async with database.read() as session:
-        forced = set((await session.execute(statement)).scalars())
-    declared = {table.fullname for table in load_metadata().sorted_tables}
+        # Tables that a replay left for looking at have their policies too.
+        ours = {"ours": sorted({str(table.schema) for table in tables})}
+        forced = set((await session.execute(statement, ours)).scalars())
+    declared = {table.fullname for table in tables}
     assert OPEN.keys() <= declared
     assert forced == declared - OPEN.keys()
 
