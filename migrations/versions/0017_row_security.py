@@ -33,9 +33,19 @@ _ROLES: Final = ("robosure_app", "robosure_platform")
 _CREATE_ROLE: Final = """
     DO $$
     BEGIN
-      CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT;
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
+        CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT;
+      END IF;
     EXCEPTION
       WHEN duplicate_object OR unique_violation THEN NULL;
+    END $$
+"""
+_BECOME_MEMBER: Final = """
+    DO $$
+    BEGIN
+      GRANT {role} TO CURRENT_USER;
+    EXCEPTION
+      WHEN insufficient_privilege THEN NULL; -- a member already, or told so hereafter
     END $$
 """
 _FUNCTIONS: Final = (
@@ -157,7 +167,9 @@ def upgrade() -> None:
     both = ", ".join(_ROLES)
     for role in _ROLES:
         op.execute(_CREATE_ROLE.format(role=role))
-    op.execute(f"GRANT {both} TO CURRENT_USER")
+        op.execute(_BECOME_MEMBER.format(role=role))
+        op.execute(f"SET LOCAL ROLE {role}")
+        op.execute("SET LOCAL ROLE NONE")
     for statement in _FUNCTIONS:
         op.execute(statement)
     for schema, (key, related) in _ROBOTS.items():

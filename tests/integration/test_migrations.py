@@ -13,6 +13,7 @@ from alembic.config import main as alembic
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.testing import CliRunner, Result
 
@@ -22,7 +23,20 @@ from robosure.kernel.time import SystemClock
 from robosure.platform import audit
 from robosure.platform.audit.verifying import verify
 from robosure.platform.database import Database
-from robosure.platform.database.migrations import HISTORY_TABLE, is_ours
+from robosure.platform.database.behalf import (
+    APP_ROLE,
+    NOBODY,
+    OWNER,
+    PLATFORM,
+    PLATFORM_ROLE,
+    on_behalf_of,
+)
+from robosure.platform.database.migrations import (
+    HISTORY_TABLE,
+    downgrade,
+    is_ours,
+    upgrade,
+)
 from robosure.platform.database.session import throwaway_engine
 from robosure.platform.settings import get_settings
 
@@ -211,3 +225,52 @@ async def test_the_application_role_adds_to_the_audit_trail_and_no_more(
         ("audit_heads", "SELECT"),
         ("audit_heads", "UPDATE"),
     ]
+
+
+@pytest.fixture
+async def plain_url(url: str) -> AsyncIterator[str]:
+    """A database of somebody who may do nothing but own it."""
+    engine = throwaway_engine(url)
+    async with engine.connect() as connection:
+        admin = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        for statement in (
+            "CREATE ROLE plain LOGIN PASSWORD 'plain'",
+            "CREATE DATABASE plain OWNER plain",
+        ):
+            await admin.execute(text(statement))
+        plain = make_url(url).set(username="plain", password="plain", database="plain")
+        yield plain.render_as_string(hide_password=False)
+        for statement in ("DROP DATABASE plain WITH (FORCE)", "DROP ROLE plain"):
+            await admin.execute(text(statement))
+    await engine.dispose()
+
+
+async def test_who_may_not_make_roles_finds_them_there(
+    plain_url: str, connection: AsyncConnection
+) -> None:
+    # given a server that has the roles, and somebody who is a member of neither
+    with pytest.raises(ProgrammingError, match="permission denied to set role"):
+        await asyncio.to_thread(upgrade, plain_url)
+    # when they are made one
+    roles = f"{APP_ROLE}, {PLATFORM_ROLE}"
+    await connection.execute(text(f"GRANT {roles} TO plain"))
+    await asyncio.to_thread(upgrade, plain_url)
+    # then row security holds for requests, and neither for the platform nor the owner
+    database = Database(plain_url)
+    adding = text(
+        "INSERT INTO notifications.recipients (organisation_id, name, email) "
+        "VALUES (gen_random_uuid(), 'a', 'a@example.com')"
+    )
+    counting = text("SELECT count(*) FROM notifications.recipients")
+    seen: list[int] = []
+    with on_behalf_of(PLATFORM):
+        async with database.write() as session:
+            await session.execute(adding)
+    for behalf in (NOBODY, PLATFORM, OWNER):
+        with on_behalf_of(behalf):
+            async with database.read() as session:
+                seen.append((await session.execute(counting)).scalar_one())
+    await database.close()
+    assert seen == [0, 1, 1]
+    # and it goes down again, and leaves the roles
+    await asyncio.to_thread(downgrade, plain_url, "base")
