@@ -28,6 +28,7 @@ from robosure.platform.database import (
     WriteSession,
     writers,
 )
+from robosure.platform.database.behalf import PLATFORM, on_behalf_of
 from robosure.platform.logging import LoggerMixin, get_logger
 from robosure.platform.outbox import CHANNEL as FACTS_TOLD
 from robosure.platform.runtime import Runtime
@@ -85,7 +86,8 @@ class Feed(LoggerMixin):
         self.admit()
         self._followers += 1
         if self._watching is None:
-            self._watching = asyncio.create_task(self._watch())
+            with on_behalf_of(PLATFORM):  # not of who happens to be the first
+                self._watching = asyncio.create_task(self._watch())
         try:
             yield self
         finally:
