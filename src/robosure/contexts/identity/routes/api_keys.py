@@ -9,7 +9,7 @@ from fastapi import Depends, Response
 
 from robosure.contexts.identity.queries import DirectoryQueries
 from robosure.contexts.identity.repository import SqlApiKeys, SqlOrganisations
-from robosure.contexts.identity.routes.secrets import keep_out_of_caches
+from robosure.contexts.identity.routes.caching import keep_out_of_caches
 from robosure.contexts.identity.routes.users import OwnOrganisation
 from robosure.contexts.identity.schemas.api_keys import (
     ApiKeyIn,

@@ -1,4 +1,4 @@
-"""Answers that hold a secret."""
+"""What nobody is to keep."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from fastapi.security import OAuth2PasswordRequestForm
 
 from robosure.contexts.identity.domain import OrganisationKind
 from robosure.contexts.identity.repository import SqlOrganisations, SqlUsers
-from robosure.contexts.identity.routes.secrets import keep_out_of_caches
+from robosure.contexts.identity.routes.caching import keep_out_of_caches
 from robosure.contexts.identity.schemas.sign_in import AccessToken, Me
 from robosure.contexts.identity.service.sign_in import SignInService
 from robosure.platform.database.behalf import PLATFORM
