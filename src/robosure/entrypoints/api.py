@@ -74,7 +74,7 @@ def create_app(
 
 
 def _edge(runtime: Runtime, contexts: Sequence[Context]) -> Edge:
-    keys = [c.authenticator for c in contexts if c.authenticator is not None]
+    authenticators = [c.authenticator for c in contexts if c.authenticator is not None]
     (taking_in,) = [c.processor(()) for c in contexts if c.processor is not None]
     pressure = Pressure(
         runtime.bus, taking_in.stream, taking_in.group, settings=runtime.settings
@@ -84,7 +84,7 @@ def _edge(runtime: Runtime, contexts: Sequence[Context]) -> Edge:
         tokens=Tokens.from_settings(runtime.settings),
         passwords=Passwords(),
         roles=RoleCatalogue(context.permissions for context in contexts),
-        keys=keys[0] if keys else None,
+        authenticator=authenticators[0] if authenticators else None,
         pressure=pressure,
         projections=[each for context in contexts for each in context.projections],
         stored_events=stored_events(contexts),

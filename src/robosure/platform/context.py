@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from robosure.platform.database.session import Database
 from robosure.platform.jobs import Job
 from robosure.platform.messages import Message
-from robosure.platform.security.principal import KeyAuthenticator
+from robosure.platform.security.principal import Authenticator
 from robosure.platform.settings import Settings
 from robosure.platform.streams import BatchHandler, Consumer, Effects, Incoming
 from robosure.platform.streams.projections import Projection, StoredEvents
@@ -32,7 +32,7 @@ class Context:
         processor: makes what ingested batches go through, given every batch handler;
             one context provides it.
         seed: writes what every installation starts with; may run again.
-        authenticator: knows API keys; one context provides it.
+        authenticator: knows API keys and sessions; one context provides it.
         projections: its tables that can be rebuilt by replaying facts and events.
         stored_events: the log of events from outside; one context provides it.
     """
@@ -46,6 +46,6 @@ class Context:
     permissions: Mapping[str, Collection[str]] = field(default_factory=dict[str, Any])
     processor: Callable[[Sequence[BatchHandler]], Effects[Incoming]] | None = None
     seed: Seed | None = None
-    authenticator: KeyAuthenticator | None = None
+    authenticator: Authenticator | None = None
     projections: Sequence[Projection] = ()
     stored_events: StoredEvents | None = None

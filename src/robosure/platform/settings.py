@@ -98,6 +98,10 @@ class Settings(BaseSettings):
     signed is good, so the others may be public keys. Without any, each process makes
     its own."""
     access_token_seconds: PositiveInt = 600
+    session_idle_seconds: PositiveInt = 12 * 3_600
+    """How long somebody stays signed in without doing anything."""
+    session_seconds: PositiveInt = 7 * 24 * 3_600
+    """How long at most, until they have to sign in again."""
 
     admin_email: str = "admin@robosure.local"
     admin_password: SecretStr | None = None
@@ -147,8 +151,9 @@ class Settings(BaseSettings):
     processor_secret: SecretStr = SecretStr("sandbox")
     """Signs the payment processor's notifications."""
     encryption_key: SecretStr = SecretStr("development")
-    """Encrypts the secrets that must be read back, such as those that sign webhooks.
-    Several, separated by commas: the first encrypts, each decrypts."""
+    """Encrypts the secrets that must be read back, such as those that sign webhooks,
+    and proves refresh tokens. Several, separated by commas: the first encrypts and
+    signs, what any of them did is good."""
     webhooks_to_private_networks: bool = False
     """Whether webhooks may go over plain HTTP and to addresses that are not public."""
 
@@ -220,6 +225,12 @@ class Settings(BaseSettings):
             return True
         password = urlsplit(self.database_url.get_secret_value()).password
         return password is not None and password.lower() in _KNOWN_PASSWORDS
+
+    @property
+    def encryption_keys(self) -> list[str]:
+        """The keys for secrets: the first one encrypts, each decrypts."""
+        keys = self.encryption_key.get_secret_value().split(",")
+        return [key.strip() for key in keys]
 
     @property
     def shows_docs(self) -> bool:

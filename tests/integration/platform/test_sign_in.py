@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
 from robosure.platform.audit import audit_entries
-from robosure.platform.database import Database, WriteSession
+from robosure.platform.database import Database, ReadSession, WriteSession
 from robosure.platform.security import Principal, Tokens
 from tests.support import ApiClient, FixedClock, code_of
 
@@ -77,7 +79,12 @@ async def test_an_api_key_says_who_is_asking(web: ApiClient, clock: FixedClock) 
         ) -> Principal | None:
             return known if presented == "rbs_known" else None
 
-    web.app.state.edge = replace(web.edge, keys=Keys())
+        async def ended_sessions(
+            self, session: ReadSession, *, since: datetime
+        ) -> Collection[UUID]:
+            return ()
+
+    web.app.state.edge = replace(web.edge, authenticator=Keys())
     async with web.anonymous() as client:
         right = await client.get("/me", headers={"X-API-Key": "rbs_known"})
         wrong = await client.get("/me", headers={"X-API-Key": "rbs_other"})

@@ -91,6 +91,27 @@ IDENTITY: Final = (
             "data": {"username": "{once}@example.com", "password": "no password"},
         },
     ),
+    Row(
+        f"POST {_V1}/auth/password",
+        SIGNED_IN,
+        answer=403,  # people of the matrix have no password
+        changes={"new_password": "staple at the edge of it"},
+    ),
+    Row(f"POST {_V1}/auth/sign-out", SIGNED_IN, answer=409),  # nor a session
+    Row(f"GET {_V1}/auth/sessions", SIGNED_IN),
+    Row(
+        f"DELETE {_V1}/auth/sessions/{{session_id}}",
+        SIGNED_IN,
+        "/auth/sessions/{operator}",
+        answer=404,
+    ),
+    Row(
+        f"DELETE {_V1}/users/{{user_id}}/sessions",
+        "users:manage",
+        "/users/{user}/sessions",
+        answer=204,
+        others=404,
+    ),
     Row(f"GET {_V1}/auth/me", SIGNED_IN),
     Row(f"GET {_V1}/roles", "users:read"),
     Row(

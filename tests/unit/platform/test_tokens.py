@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,20 @@ def signed(
 
 def test_a_token_says_who_it_was_issued_to() -> None:
     assert tokens().verify(tokens().issue(ALICE, now=NOON), now=NOON) == ALICE
+
+
+def test_a_token_says_of_which_session_it_is_and_how_that_began() -> None:
+    # given
+    alice = replace(
+        ALICE, session_id=uuid7(), authenticated_at=NOON, factors=frozenset({"pwd"})
+    )
+    # when
+    token = tokens().issue(alice, now=NOON + timedelta(minutes=5))
+    # then
+    assert tokens().verify(token, now=NOON + timedelta(minutes=5)) == alice
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["sid"] == str(alice.session_id)
+    assert (claims["auth_time"], claims["amr"]) == (NOON.timestamp(), ["pwd"])
 
 
 def test_a_token_states_its_type_key_and_life() -> None:

@@ -1,6 +1,7 @@
 """Accounts and access: organisations, their people, and the keys of their machines.
 
-Owns organisations, users, API keys, and shows the audit trail that the platform keeps.
+Owns organisations, users, their sessions and API keys, and shows the audit trail that
+the platform keeps.
 Publishes ``OrganisationRegistered``, ``UserRegistered`` and ``UserChanged``; listens to
 nobody.
 """
@@ -9,8 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from robosure.contexts.identity.jobs import forget_sessions
 from robosure.contexts.identity.routes import router
-from robosure.contexts.identity.service.api_keys import ApiKeyAuthenticator
+from robosure.contexts.identity.service.authenticator import SqlAuthenticator
 from robosure.contexts.identity.service.seeding import seed
 from robosure.platform.context import Context
 
@@ -37,6 +39,7 @@ context = Context(
         "api-keys:manage": {"admin", *_CUSTOMER_ADMINS},
         "audit:read": {"admin", "compliance"},
     },
+    jobs=(forget_sessions,),
     seed=seed,
-    authenticator=ApiKeyAuthenticator(),
+    authenticator=SqlAuthenticator(),
 )

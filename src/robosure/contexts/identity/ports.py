@@ -8,8 +8,10 @@ from uuid import UUID
 
 from robosure.contexts.identity.domain import (
     ApiKey,
+    Ending,
     Organisation,
     OrganisationKind,
+    Session,
     User,
 )
 from robosure.platform.security import Attempt
@@ -56,6 +58,10 @@ class Users(Protocol):
         Raises:
             NotFound: there is none.
         """
+        ...
+
+    async def find(self, user_id: UUID) -> User | None:
+        """Return one, if there is one."""
         ...
 
     async def with_email(self, email: str) -> User | None:
@@ -112,4 +118,28 @@ class ApiKeys(Protocol):
 
     async def used(self, api_key: ApiKey, at: datetime) -> None:
         """Keep when it was used, unless a later minute is kept already."""
+        ...
+
+
+class Sessions(Protocol):
+    """Who is signed in, and was until lately."""
+
+    async def add(self, session: Session) -> None:
+        """Keep a new one."""
+        ...
+
+    async def get(self, session_id: UUID) -> Session:
+        """Return one, and let nobody else change it before this is over.
+
+        Raises:
+            NotFound: there is none.
+        """
+        ...
+
+    async def end(self, session: Session, because: Ending, *, at: datetime) -> None:
+        """End one; access tokens of it are good no longer once that is committed."""
+        ...
+
+    async def end_all_of(self, user_id: UUID, because: Ending, *, at: datetime) -> None:
+        """End all of somebody's."""
         ...

@@ -10,15 +10,23 @@ from sqlalchemy import or_, select, update
 from robosure.contexts.identity.domain import (
     USE_RESOLUTION,
     ApiKey,
+    Ending,
     Organisation,
     OrganisationKind,
+    Session,
     User,
     digest_of,
     normalised_email,
 )
-from robosure.contexts.identity.tables import api_keys, organisations, users
+from robosure.contexts.identity.tables import (
+    api_keys,
+    organisations,
+    sessions,
+    users,
+)
 from robosure.kernel.errors import AlreadyExists, Invalid, NotFound
 from robosure.platform.database import WriteSession, translating
+from robosure.platform.security import EndedSessions
 
 
 class SqlOrganisations:
@@ -64,9 +72,14 @@ class SqlUsers:
 
     async def get(self, user_id: UUID) -> User:
         """Return one."""
-        found = await self._session.get(User, user_id)
+        found = await self.find(user_id)
         if found is None:
             raise NotFound("user_not_found", user_id=user_id)
+        return found
+
+    async def find(self, user_id: UUID) -> User | None:
+        """Return one, if there is one."""
+        found: User | None = await self._session.get(User, user_id)
         return found
 
     async def with_email(self, email: str) -> User | None:
@@ -131,3 +144,44 @@ class SqlApiKeys:
             )
             .values(last_used_at=at)
         )
+
+
+class SqlSessions:
+    """Sessions in PostgreSQL; what ends there, this process knows of at once."""
+
+    def __init__(self, session: WriteSession, *, ended: EndedSessions) -> None:
+        self._session = session
+        self._ended = ended
+
+    async def add(self, session: Session) -> None:
+        """Keep a new one."""
+        self._session.add(session)
+
+    async def get(self, session_id: UUID) -> Session:
+        """Return one, and let nobody else change it before this is over."""
+        found = await self._session.get(Session, session_id, with_for_update=True)
+        if found is None:
+            raise NotFound("session_not_found", session_id=session_id)
+        return found
+
+    async def end(self, session: Session, because: Ending, *, at: datetime) -> None:
+        """End one; access tokens of it are good no longer once that is committed."""
+        session.end(because, at=at)
+        self._note([session.id])
+
+    async def end_all_of(self, user_id: UUID, because: Ending, *, at: datetime) -> None:
+        """End all of somebody's."""
+        theirs = (
+            select(Session)
+            .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
+            .order_by(sessions.c.id)
+            .with_for_update()
+        )
+        for session in await self._session.scalars(theirs):
+            await self.end(session, because, at=at)
+
+    def _note(self, session_ids: list[UUID]) -> None:
+        async def note() -> None:
+            self._ended.note(session_ids)
+
+        self._session.after_commit(note)

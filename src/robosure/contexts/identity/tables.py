@@ -17,12 +17,15 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 
 from robosure.contexts.identity.domain import (
     ApiKey,
+    Ending,
     Organisation,
     OrganisationKind,
+    Session,
     User,
 )
 from robosure.platform.database import PERSONAL, JsonOf, choice, metadata, registry
@@ -89,6 +92,34 @@ api_keys = Table(
     schema=SCHEMA,
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("organisation_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("authenticated_at", DateTime(timezone=True), nullable=False),
+    Column("factors", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),
+    Column("refreshed_at", DateTime(timezone=True), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("address", Text, nullable=False, info=PERSONAL),
+    Column("user_agent", Text, info=PERSONAL),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("ended_because", choice(Ending)),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["organisation_id"], [organisations.c.id]),
+    ForeignKeyConstraint(["user_id"], [users.c.id]),
+    Index("ix_sessions_user_id_id", "user_id", "id"),
+    Index(
+        "ix_sessions_ended_at",
+        "ended_at",
+        postgresql_where=text("ended_at IS NOT NULL"),
+    ),
+    schema=SCHEMA,
+)
+
 
 def _map(aggregate: type[Any], table: Table) -> None:
     registry.map_imperatively(aggregate, table, version_id_col=table.c.version)
@@ -97,3 +128,4 @@ def _map(aggregate: type[Any], table: Table) -> None:
 _map(Organisation, organisations)
 _map(User, users)
 _map(ApiKey, api_keys)
+_map(Session, sessions)

@@ -23,8 +23,9 @@ from robosure.platform.http.messages import AsyncApiDep, MessagesDep
 from robosure.platform.http.models import InputModel, MoneyModel, OutputModel
 from robosure.platform.http.pages import Cursor, Page, PageRequest, matching, paginate
 from robosure.platform.http.preconditions import IfMatch, set_etag
-from robosure.platform.http.problems import problems
-from robosure.platform.http.throttling import SourceDep, ThrottleDep
+from robosure.platform.http.problems import problem_of, problems
+from robosure.platform.http.sessions import EndedSessionsDep
+from robosure.platform.http.throttling import ClientAddressDep, SourceDep, ThrottleDep
 from robosure.platform.security import Principal
 
 __all__ = [
@@ -32,9 +33,11 @@ __all__ = [
     "ApiRouter",
     "AsyncApiDep",
     "CacheDep",
+    "ClientAddressDep",
     "ClockDep",
     "Cursor",
     "Edge",
+    "EndedSessionsDep",
     "FilesDep",
     "Idempotent",
     "IfMatch",
@@ -61,6 +64,7 @@ __all__ = [
     "limited_as",
     "matching",
     "paginate",
+    "problem_of",
     "problems",
     "public",
     "requires",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Request
@@ -22,6 +23,7 @@ from robosure.platform.database.behalf import (
 )
 from robosure.platform.http.edge import Edge, EdgeDep
 from robosure.platform.http.limits import RateLimits
+from robosure.platform.http.sessions import ended_sessions
 from robosure.platform.security import Principal
 
 _bearer: Final = OAuth2PasswordBearer(
@@ -67,16 +69,24 @@ async def prove(edge: Edge, *, token: str | None, api_key: str | None) -> Princi
     """
     now = edge.runtime.clock.now()
     if token is not None:
-        return edge.tokens.verify(token, now=now)
-    if api_key is None or edge.keys is None:
+        return await _signed_in(edge, edge.tokens.verify(token, now=now), now)
+    if api_key is None or edge.authenticator is None:
         raise Unauthenticated("not_signed_in")
     with on_behalf_of(PLATFORM):
         async with edge.runtime.database.write() as session:
-            known = await edge.keys.authenticate(session, api_key, now=now)
+            known = await edge.authenticator.authenticate(session, api_key, now=now)
     if known is None:
         raise Unauthenticated("invalid_api_key")
     edge.remembered_keys.remember(api_key, known, now=now)
     return known
+
+
+async def _signed_in(edge: Edge, principal: Principal, now: datetime) -> Principal:
+    """Return who has a good token, unless its session has ended meanwhile."""
+    session_id = principal.session_id
+    if session_id is not None and await ended_sessions(edge).has(session_id, at=now):
+        raise Unauthenticated("session_over")
+    return principal
 
 
 class Access:

@@ -18,7 +18,7 @@ from robosure.platform.files import FileStorage
 from robosure.platform.http.address import client_address
 from robosure.platform.runtime import Runtime
 from robosure.platform.security import (
-    KeyAuthenticator,
+    Authenticator,
     Passwords,
     RememberedKeys,
     RoleCatalogue,
@@ -39,7 +39,7 @@ class Edge:
     tokens: Tokens
     passwords: Passwords
     roles: RoleCatalogue
-    keys: KeyAuthenticator | None
+    authenticator: Authenticator | None
     pressure: Pressure
     projections: Sequence[Projection] = ()
     stored_events: StoredEvents | None = None

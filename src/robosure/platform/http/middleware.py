@@ -28,7 +28,7 @@ from robosure.platform.http.limits import (
     RouteClasses,
     headers_of,
 )
-from robosure.platform.http.problems import domain_error, problem_response
+from robosure.platform.http.problems import problem_of, problem_response
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import HTTP_REQUEST_SECONDS
 from robosure.platform.settings import Settings
@@ -111,7 +111,7 @@ class EdgeMiddleware(LoggerMixin):
                     await lane(scope, body, send, otherwise=self._app)
                 await _refused(body, scope, receive, answer)
         except LimitReached as refusal:
-            response = await domain_error(Request(scope), refusal)
+            response = await problem_of(Request(scope), refusal)
             await response(scope, receive, answer)
         except Exception:
             if await _refused(body, scope, receive, answer):

@@ -88,14 +88,14 @@ def example_of(status: int) -> dict[str, Any]:
 
 def install(app: FastAPI) -> None:
     """Make the application answer every error with a problem document."""
-    app.add_exception_handler(DomainError, domain_error)
+    app.add_exception_handler(DomainError, problem_of)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
     for beneath in (SQLAlchemyError, RedisError, OSError):
         app.add_exception_handler(beneath, _failure_beneath)
 
 
-async def domain_error(request: Request, error: Exception) -> Response:
+async def problem_of(request: Request, error: Exception) -> Response:
     """Answer a request that the business, or the edge, refuses."""
     if not isinstance(error, DomainError):
         raise error

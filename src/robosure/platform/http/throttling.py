@@ -19,9 +19,15 @@ def _on(edge: Edge) -> Throttle:
     return Throttle(edge.runtime.redis)
 
 
-def _source(request: Request) -> str:
-    settings = edge_of(request).runtime.settings
-    return source_of(client_address(request.scope, settings))
+def _client_address(request: Request) -> str:
+    return client_address(request.scope, edge_of(request).runtime.settings)
+
+
+ClientAddressDep = Annotated[str, Depends(_client_address)]
+
+
+def _source(address: ClientAddressDep) -> str:
+    return source_of(address)
 
 
 ThrottleDep = Annotated[Throttle, Depends(_throttle)]

@@ -1,15 +1,17 @@
 """Who is asking, and may they: principals, passwords, tokens, permissions."""
 
+from robosure.platform.security.ended import EndedSessions
 from robosure.platform.security.keys import RememberedKeys
 from robosure.platform.security.passwords import Passwords
-from robosure.platform.security.principal import KeyAuthenticator, Principal
+from robosure.platform.security.principal import Authenticator, Principal
 from robosure.platform.security.roles import RoleCatalogue
 from robosure.platform.security.throttle import Attempt, Throttle
 from robosure.platform.security.tokens import Tokens
 
 __all__ = [
     "Attempt",
-    "KeyAuthenticator",
+    "Authenticator",
+    "EndedSessions",
     "Passwords",
     "Principal",
     "RememberedKeys",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
-from robosure.platform.database.session import WriteSession
+from robosure.platform.database.session import ReadSession, WriteSession
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,9 @@ class Principal:
         subject: the user's or the API key's id.
         organisation_kind: ``insurer``, ``operator`` or ``manufacturer``.
         robot_id: the one robot an API key speaks for, if it is bound to one.
+        session_id: the session that a person's token is of.
+        authenticated_at: when the person last proved who they are.
+        factors: how they did, by the names of RFC 8176.
     """
 
     subject: UUID
@@ -28,17 +32,26 @@ class Principal:
     roles: frozenset[str]
     permissions: frozenset[str]
     robot_id: UUID | None = None
+    session_id: UUID | None = None
+    authenticated_at: datetime | None = None
+    factors: frozenset[str] = frozenset()
 
     def may(self, permission: str) -> bool:
         """Whether the principal holds the permission."""
         return permission in self.permissions
 
 
-class KeyAuthenticator(Protocol):
-    """Knows API keys; the context that owns them provides one."""
+class Authenticator(Protocol):
+    """Knows API keys and sessions; the context that owns them provides one."""
 
     async def authenticate(
         self, session: WriteSession, presented: str, *, now: datetime
     ) -> Principal | None:
         """Return whose key was presented; None if it is unknown, expired or revoked."""
+        ...
+
+    async def ended_sessions(
+        self, session: ReadSession, *, since: datetime
+    ) -> Collection[UUID]:
+        """Return the sessions that have ended since then, before their time."""
         ...

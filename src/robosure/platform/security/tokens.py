@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -111,7 +111,7 @@ class Tokens:
 
     def issue(self, principal: Principal, *, now: datetime) -> str:
         """Sign a token that says who the principal is and what it may do."""
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self._issuer,
             "aud": self._audience,
             "sub": str(principal.subject),
@@ -125,6 +125,11 @@ class Tokens:
             "roles": sorted(principal.roles),
             "permissions": sorted(principal.permissions),
         }
+        if principal.session_id is not None:
+            claims["sid"] = str(principal.session_id)
+        if principal.authenticated_at is not None:
+            claims["auth_time"] = int(principal.authenticated_at.timestamp())
+            claims["amr"] = sorted(principal.factors)
         return jwt.encode(
             claims,
             self._key,
@@ -174,6 +179,7 @@ class Tokens:
             )
             begins = max(float(claims["nbf"]), float(claims["iat"]))
             expires = float(claims["exp"])
+            sid, auth_time = claims.get("sid"), claims.get("auth_time")
             principal = Principal(
                 subject=UUID(claims["sub"]),
                 kind="user",
@@ -182,6 +188,11 @@ class Tokens:
                 organisation_kind=str(claims["org_kind"]),
                 roles=frozenset(claims["roles"]),
                 permissions=frozenset(claims["permissions"]),
+                session_id=None if sid is None else UUID(sid),
+                authenticated_at=None
+                if auth_time is None
+                else datetime.fromtimestamp(auth_time, UTC),
+                factors=frozenset(claims.get("amr", ())),
             )
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise Unauthenticated("invalid_token") from error

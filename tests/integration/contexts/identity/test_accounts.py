@@ -413,6 +413,7 @@ async def test_a_key_is_shown_once_and_proves_who_it_is(
         "subject": shown["id"],
         "kind": "api_key",
         "name": "Cell 4",
+        "session_id": None,
         "organisation_id": str(operator),
         "organisation_kind": "operator",
         "roles": [],

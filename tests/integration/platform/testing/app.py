@@ -171,7 +171,7 @@ def an_app(runtime: Runtime, **changes: Any) -> FastAPI:
         tokens=Tokens.from_settings(runtime.settings),
         passwords=Passwords(),
         roles=RoleCatalogue([PERMISSIONS]),
-        keys=None,
+        authenticator=None,
         pressure=Pressure(runtime.bus, INGEST, "testing", settings=runtime.settings),
     )
     return app

@@ -19,16 +19,28 @@ from robosure.contexts.identity.domain.roles import (
     ROLES_OF_KIND,
     roles_in_effect,
 )
+from robosure.contexts.identity.domain.session import (
+    GRACE,
+    Ending,
+    Factor,
+    RefreshTokens,
+    Session,
+)
 from robosure.contexts.identity.domain.user import User
 
 __all__ = [
     "DEVICE_ROLE",
+    "GRACE",
     "MINIMUM_PASSWORD_LENGTH",
     "ROLES_OF_KIND",
     "USE_RESOLUTION",
     "ApiKey",
+    "Ending",
+    "Factor",
     "Organisation",
     "OrganisationKind",
+    "RefreshTokens",
+    "Session",
     "User",
     "check_password",
     "digest_of",

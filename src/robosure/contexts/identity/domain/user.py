@@ -133,6 +133,10 @@ class User(Aggregate):
             )
         )
 
+    def change_password(self, password_hash: str) -> None:
+        """Have another password from now on."""
+        self.password_hash = password_hash
+
 
 def _roles(roles: Collection[str], kind: OrganisationKind) -> tuple[str, ...]:
     if not roles:

@@ -6,5 +6,12 @@ from robosure.contexts.identity.queries.audit import (
     export_audit_entries,
 )
 from robosure.contexts.identity.queries.directory import DirectoryQueries
+from robosure.contexts.identity.queries.sessions import SessionQueries
 
-__all__ = ["AuditFilter", "AuditQueries", "DirectoryQueries", "export_audit_entries"]
+__all__ = [
+    "AuditFilter",
+    "AuditQueries",
+    "DirectoryQueries",
+    "SessionQueries",
+    "export_audit_entries",
+]

@@ -9,11 +9,12 @@ from robosure.contexts.identity.routes import (
     audit,
     organisations,
     roles,
+    sessions,
     sign_in,
     users,
 )
 from robosure.platform.http import ApiRouter
 
 router: Final = ApiRouter(tags=["identity"])
-for _part in (sign_in, roles, organisations, users, api_keys, audit):
+for _part in (sign_in, sessions, roles, organisations, users, api_keys, audit):
     router.include_router(_part.router)

@@ -2,80 +2,133 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, Request, Response
-from fastapi.security import OAuth2PasswordRequestForm
+from fastapi import Form, Request, Response
 
 from robosure.contexts.identity.domain import OrganisationKind
-from robosure.contexts.identity.repository import SqlOrganisations, SqlUsers
+from robosure.contexts.identity.repository import SqlOrganisations
 from robosure.contexts.identity.routes.caching import keep_out_of_caches
-from robosure.contexts.identity.schemas.sign_in import AccessToken, Me
-from robosure.contexts.identity.service.sign_in import SignInService
+from robosure.contexts.identity.routes.services import (
+    ClientDep,
+    SessionsDep,
+    SessionServiceDep,
+    SignInServiceDep,
+)
+from robosure.contexts.identity.schemas.sign_in import (
+    Me,
+    PasswordChange,
+    TokenForm,
+    TokenPair,
+)
+from robosure.contexts.identity.service.sessions import Grant
+from robosure.kernel.errors import DomainError
 from robosure.platform.database.behalf import PLATFORM
 from robosure.platform.http import (
     ApiRouter,
     ClockDep,
-    PasswordsDep,
     Principal,
-    RolesDep,
     RouteClass,
     SourceDep,
-    ThrottleDep,
     TokensDep,
     WriteDb,
     limited_as,
+    problem_of,
     problems,
     public,
     signed_in,
 )
+from robosure.platform.security import Tokens
 
 router = ApiRouter()
 
 
 @router.post(
     "/auth/token",
-    summary="Sign in with e-mail and password",
+    summary="Sign in, or stay signed in",
     dependencies=[public(behalf=PLATFORM)],
+    response_model=TokenPair,
     responses=problems(422, 429),
 )
 @limited_as(RouteClass.SIGN_IN)
 async def sign_in(
     *,
-    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    form: Annotated[TokenForm, Form()],
     request: Request,
     response: Response,
-    session: WriteDb,
-    passwords: PasswordsDep,
-    roles: RolesDep,
+    service: SignInServiceDep,
+    sessions: SessionServiceDep,
     tokens: TokensDep,
     clock: ClockDep,
-    throttle: ThrottleDep,
     source: SourceDep,
-) -> AccessToken:
-    """Answer a short-lived access token; `username` is the e-mail address.
+    client: ClientDep,
+) -> TokenPair | Response:
+    """Answer a short-lived access token, and a refresh token that gets the next pair.
 
-    After several failures the next attempt has to wait: `429` with `sign_in_delayed`
-    until `Retry-After` is over, whether or not the password is right. The wait is a
-    minute at most, so nobody is locked out for good.
+    With the grant type `password`, `username` is the e-mail address. After several
+    failures the next attempt has to wait: `429` with `sign_in_delayed` until
+    `Retry-After` is over, whether or not the password is right. The wait is a minute at
+    most, so nobody is locked out for good.
+
+    With `refresh_token`, use the last one that you got. Each is good once; its answer
+    may be asked for again for ten seconds. A spent one ends the session.
     """
-    service = SignInService(
-        SqlUsers(session),
-        organisations=SqlOrganisations(session),
-        passwords=passwords,
-        roles=roles,
-        attempts=throttle,
-    )
-    principal = await service.sign_in(
-        form.username, password=form.password, source=source
-    )
+    if form.grant_type == "password":
+        grant = await service.sign_in(
+            form.username,
+            password=form.password.get_secret_value(),
+            source=source,
+            client=client,
+            sessions=sessions,
+        )
+    else:
+        refreshed = await sessions.refresh(form.refresh_token.get_secret_value())
+        if isinstance(refreshed, DomainError):
+            return await problem_of(request, refreshed)
+        grant = refreshed
     # From here on the request acts for them, so the audit trail says who signed in.
-    request.state.principal = principal
+    request.state.principal = grant.principal
     keep_out_of_caches(response)
-    return AccessToken(
-        access_token=tokens.issue(principal, now=clock.now()),
+    return _pair(grant, tokens, clock.now())
+
+
+def _pair(grant: Grant, tokens: Tokens, now: datetime) -> TokenPair:
+    return TokenPair(
+        access_token=tokens.issue(grant.principal, now=now),
         token_type="bearer",  # noqa: S106 - a kind of token
         expires_in=int(tokens.lifetime.total_seconds()),
+        refresh_token=grant.refresh_token,
+        refresh_expires_in=int((grant.ends_at - now).total_seconds()),
+    )
+
+
+@router.post(
+    "/auth/password",
+    summary="Change your password",
+    status_code=204,
+    responses=problems(422, 429),
+)
+@limited_as(RouteClass.SIGN_IN)
+async def change_password(
+    *,
+    body: PasswordChange,
+    principal: Annotated[Principal, signed_in()],
+    session: WriteDb,
+    service: SignInServiceDep,
+    sessions: SessionsDep,
+    clock: ClockDep,
+    source: SourceDep,
+) -> None:
+    """Have another password, and be signed out everywhere, here too."""
+    await service.change_password(
+        principal,
+        current=body.current_password.get_secret_value(),
+        new=body.new_password.get_secret_value(),
+        source=source,
+        organisations=SqlOrganisations(session),
+        sessions=sessions,
+        clock=clock,
     )
 
 
@@ -91,4 +144,5 @@ async def me(principal: Annotated[Principal, signed_in()]) -> Me:
         roles=sorted(principal.roles),
         permissions=sorted(principal.permissions),
         robot_id=principal.robot_id,
+        session_id=principal.session_id,
     )

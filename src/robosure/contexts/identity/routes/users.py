@@ -9,6 +9,7 @@ from fastapi import Depends, Query, Response
 
 from robosure.contexts.identity.queries import DirectoryQueries
 from robosure.contexts.identity.repository import SqlOrganisations, SqlUsers
+from robosure.contexts.identity.routes.services import SessionsDep
 from robosure.contexts.identity.schemas.users import UserChange, UserIn, UserOut
 from robosure.contexts.identity.service.users import UserService
 from robosure.platform.http import (
@@ -35,11 +36,12 @@ OwnOrganisation = Annotated[
 
 
 def _user_service(
-    session: WriteDb, passwords: PasswordsDep, clock: ClockDep
+    session: WriteDb, sessions: SessionsDep, passwords: PasswordsDep, clock: ClockDep
 ) -> UserService:
     return UserService(
         SqlUsers(session),
         organisations=SqlOrganisations(session),
+        sessions=sessions,
         passwords=passwords,
         clock=clock,
     )
@@ -111,7 +113,10 @@ async def change_user(
     service: Annotated[UserService, Depends(_user_service)],
     if_match: IfMatch,
 ) -> UserOut:
-    """Change name, roles, skills or standing. Nobody changes their own access."""
+    """Change name, roles, skills or standing. Nobody changes their own access.
+
+    Other roles or standing sign them out everywhere.
+    """
     user = await service.change(
         principal,
         user_id,

@@ -9,6 +9,7 @@ from pydantic import StringConstraints
 INSURER = "01983a5e-7c10-7b4e-9d52-6f0e5a2c1b01"
 USER = "01983a5e-7c10-7b4e-9d52-6f0e5a2c1b02"
 KEY = "01983a5e-7c10-7b4e-9d52-6f0e5a2c1b03"
+SESSION = "01983a5e-7c10-7b4e-9d52-6f0e5a2c1b04"
 NOON = "2026-03-02T12:00:00Z"
 
 Name = Annotated[

@@ -5,27 +5,77 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from robosure.contexts.identity.domain import OrganisationKind
-from robosure.contexts.identity.schemas.fields import INSURER, USER, example
-from robosure.platform.http import OutputModel
+from robosure.contexts.identity.domain import MINIMUM_PASSWORD_LENGTH, OrganisationKind
+from robosure.contexts.identity.schemas.fields import (
+    INSURER,
+    SESSION,
+    USER,
+    example,
+)
+from robosure.platform.http import InputModel, OutputModel
 
 
-class AccessToken(BaseModel):
-    """A signed, short-lived proof of who someone is (RFC 6749, section 5.1)."""
+class TokenForm(BaseModel):
+    """What is presented for an access token (RFC 6749, sections 4.3.2 and 6)."""
+
+    grant_type: Literal["password", "refresh_token"] = "password"
+    username: str = Field(
+        default="", max_length=1_024, description="The e-mail address, in any case."
+    )
+    password: SecretStr = Field(default=SecretStr(""), max_length=1_024)
+    refresh_token: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=200,
+        description="With the grant type `refresh_token`: the last one that you got.",
+    )
+
+
+class PasswordChange(InputModel):
+    """Another password."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            current_password="correct horse battery",  # noqa: S106 - an example
+            new_password="staple at the edge of it",  # noqa: S106 - an example
+        )
+    )
+
+    current_password: SecretStr = Field(max_length=1_024)
+    new_password: SecretStr = Field(
+        min_length=MINIMUM_PASSWORD_LENGTH,
+        max_length=256,
+        description="At least 12 characters; not a common one, nor mainly your name, "
+        "e-mail address or organisation.",
+    )
+
+
+class TokenPair(BaseModel):
+    """A signed, short-lived proof of who someone is, and what gets the next one.
+
+    See RFC 6749, section 5.1.
+    """
 
     model_config = ConfigDict(
         json_schema_extra=example(
             access_token="eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIw.c2ln",  # noqa: S106 - an example
             token_type="bearer",  # noqa: S106 - a kind of token
             expires_in=600,
+            refresh_token="rbr_AZg6XnwQe05dUm8OWiwbAgAAAAGYOl58EHtOXVJvDlosGwI",  # noqa: S106 - an example
+            refresh_expires_in=604_800,
         )
     )
 
     access_token: str = Field(description="Send as `Authorization: Bearer ...`.")
     token_type: Literal["bearer"]
     expires_in: int = Field(description="Seconds until it expires.")
+    refresh_token: str = Field(
+        description="Gets the next pair, once. A spent one ends the session."
+    )
+    refresh_expires_in: int = Field(
+        description="Seconds until you have to sign in again in any case."
+    )
 
 
 class Me(OutputModel):
@@ -41,6 +91,7 @@ class Me(OutputModel):
             roles=["adjuster"],
             permissions=["claims:assess", "claims:read"],
             robot_id=None,
+            session_id=SESSION,
         )
     )
 
@@ -52,3 +103,4 @@ class Me(OutputModel):
     roles: list[str] = Field(description="Roles in effect; an API key has none.")
     permissions: list[str]
     robot_id: UUID | None = Field(description="The one robot an API key speaks for.")
+    session_id: UUID | None = Field(description="Of the token; an API key has none.")

@@ -1,4 +1,4 @@
-"""Managing API keys, and telling whose one is."""
+"""Managing API keys."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from uuid import UUID
 
 from robosure.contexts.identity.domain import DEVICE_ROLE, ApiKey
 from robosure.contexts.identity.ports import ApiKeys, Organisations
-from robosure.contexts.identity.repository import SqlApiKeys, SqlOrganisations
 from robosure.contexts.identity.service.organisations import managed_organisation
 from robosure.kernel.errors import NotFound
 from robosure.kernel.time import Clock, utc
-from robosure.platform.database import WriteSession
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.security import Principal, RoleCatalogue
 
@@ -87,30 +85,4 @@ class ApiKeyService(LoggerMixin):
         api_key.revoke(self._clock.now())
         self.logger.info(
             "identity.service.key_revocation_completed", key_id=str(api_key.id)
-        )
-
-
-class ApiKeyAuthenticator:
-    """Tells the HTTP layer whose API key was presented."""
-
-    async def authenticate(
-        self, session: WriteSession, presented: str, *, now: datetime
-    ) -> Principal | None:
-        """Return whose key it is; None if it is unknown, expired or revoked."""
-        api_keys = SqlApiKeys(session)
-        api_key = await api_keys.presented(presented)
-        if api_key is None or not api_key.usable_at(now):
-            return None
-        if api_key.use_is_news_at(now):
-            await api_keys.used(api_key, now)
-        organisation = await SqlOrganisations(session).get(api_key.organisation_id)
-        return Principal(
-            subject=api_key.id,
-            kind="api_key",
-            name=api_key.name,
-            organisation_id=organisation.id,
-            organisation_kind=organisation.kind.value,
-            roles=frozenset(),
-            permissions=frozenset(api_key.scopes),
-            robot_id=api_key.robot_id,
         )

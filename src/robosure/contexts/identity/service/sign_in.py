@@ -1,15 +1,17 @@
-"""Signing in."""
+"""Signing in, and changing what one signs in with."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from robosure.contexts.identity.domain import roles_in_effect
-from robosure.contexts.identity.ports import Attempts, Organisations, Users
-from robosure.kernel.errors import LimitReached, Unauthenticated
+from robosure.contexts.identity.domain import Ending, Factor, User, check_password
+from robosure.contexts.identity.ports import Attempts, Organisations, Sessions, Users
+from robosure.contexts.identity.service.sessions import Client, Grant, SessionService
+from robosure.kernel.errors import Forbidden, LimitReached, Unauthenticated
+from robosure.kernel.time import Clock
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import counter
-from robosure.platform.security import Attempt, Passwords, Principal, RoleCatalogue
+from robosure.platform.security import Attempt, Passwords, Principal
 
 SIGN_INS: Final = counter(
     "identity_sign_ins_total", "Attempts to sign in, by outcome.", ["outcome"]
@@ -17,25 +19,25 @@ SIGN_INS: Final = counter(
 
 
 class SignInService(LoggerMixin):
-    """Turns an e-mail address and a password into a principal."""
+    """Knows people by their passwords."""
 
     def __init__(
-        self,
-        users: Users,
-        *,
-        organisations: Organisations,
-        passwords: Passwords,
-        roles: RoleCatalogue,
-        attempts: Attempts,
+        self, users: Users, *, passwords: Passwords, attempts: Attempts
     ) -> None:
         self._users = users
-        self._organisations = organisations
         self._passwords = passwords
-        self._roles = roles
         self._attempts = attempts
 
-    async def sign_in(self, email: str, *, password: str, source: str) -> Principal:
-        """Say who this is.
+    async def sign_in(
+        self,
+        email: str,
+        *,
+        password: str,
+        source: str,
+        client: Client,
+        sessions: SessionService,
+    ) -> Grant:
+        """Begin a session.
 
         A stranger, a wrong password and a deactivated user get the same answer after
         about the same time, so nobody learns who has an account. Failures delay the
@@ -45,6 +47,8 @@ class SignInService(LoggerMixin):
             email: in any case.
             password: as it was typed.
             source: the address that it comes from.
+            client: what the session remembers of it.
+            sessions: begins it.
 
         Raises:
             Unauthenticated: it is nobody who may sign in.
@@ -62,19 +66,62 @@ class SignInService(LoggerMixin):
         if better_hash is not None:
             await self._users.upgrade_password(user, better_hash)
         await self._attempts.right(attempt)
-        organisation = await self._organisations.get(user.organisation_id)
+        grant = await sessions.begin(user, factors=[Factor.PASSWORD], client=client)
         SIGN_INS.labels("completed").inc()
         self.logger.info("identity.service.sign_in_completed", user_id=str(user.id))
-        effective = roles_in_effect(organisation.kind, user.roles)
-        return Principal(
-            subject=user.id,
-            kind="user",
-            name=user.name,
-            organisation_id=organisation.id,
-            organisation_kind=organisation.kind.value,
-            roles=effective,
-            permissions=self._roles.permissions_of(effective),
+        return grant
+
+    async def change_password(
+        self,
+        by: Principal,
+        *,
+        current: str,
+        new: str,
+        source: str,
+        organisations: Organisations,
+        sessions: Sessions,
+        clock: Clock,
+    ) -> None:
+        """Have another password, and end every session, this one too.
+
+        Args:
+            by: whose it is.
+            current: the one so far, which whoever found an open screen does not know.
+            new: the one from now on.
+            source: the address that it comes from.
+            organisations: tell what the password must not be about.
+            sessions: those that end.
+            clock: tells when.
+
+        Raises:
+            Forbidden: the current one is wrong, or it is no person.
+            LimitReached: there were too many failures just now; nothing was looked at.
+            Invalid: see :func:`check_password`.
+        """
+        user = await self._person(by, current, source)
+        organisation = await organisations.get(user.organisation_id)
+        check_password(
+            new,
+            common=await self._passwords.common(),
+            about=(user.email, user.name, organisation.name),
         )
+        user.change_password(await self._passwords.hash(new))
+        await sessions.end_all_of(user.id, Ending.PASSWORD_CHANGED, at=clock.now())
+        self.logger.info(
+            "identity.service.password_change_completed", user_id=str(user.id)
+        )
+
+    async def _person(self, by: Principal, password: str, source: str) -> User:
+        """Return who this is, having proved it again by their password."""
+        user = await self._users.find(by.subject) if by.kind == "user" else None
+        if user is None:
+            raise Forbidden("person_required")
+        attempt = await self._begin(user.email, source)
+        right, _ = await self._passwords.verify(password, user.password_hash)
+        if not right:
+            raise Forbidden("wrong_password")
+        await self._attempts.right(attempt)
+        return user
 
     async def _begin(self, email: str, source: str) -> Attempt:
         try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from robosure.contexts.identity.domain import User, check_password
-from robosure.contexts.identity.ports import Organisations, Users
+from robosure.contexts.identity.domain import Ending, Organisation, User, check_password
+from robosure.contexts.identity.ports import Organisations, Sessions, Users
 from robosure.contexts.identity.service.organisations import managed_organisation
 from robosure.kernel.errors import NotFound, Stale
 from robosure.kernel.time import Clock
@@ -22,11 +22,13 @@ class UserService(LoggerMixin):
         users: Users,
         *,
         organisations: Organisations,
+        sessions: Sessions,
         passwords: Passwords,
         clock: Clock,
     ) -> None:
         self._users = users
         self._organisations = organisations
+        self._sessions = sessions
         self._passwords = passwords
         self._clock = clock
 
@@ -86,20 +88,20 @@ class UserService(LoggerMixin):
     ) -> User:
         """Change what is given about a user.
 
+        Other roles, or none any more, end all their sessions: what they may do is in
+        tokens that they hold.
+
         Raises:
             NotFound: no such user, or none whom one manages.
             Stale: it is no longer the version that the caller saw.
             Invalid, InvalidState: see :meth:`User.change`.
         """
-        user = await self._users.get(user_id)
-        try:
-            organisation = await managed_organisation(
-                self._organisations, by, user.organisation_id
-            )
-        except NotFound:
-            raise NotFound("user_not_found", user_id=user_id) from None
+        user, organisation = await managed_user(
+            self._users, self._organisations, by, user_id
+        )
         if expected_version is not None and user.version != expected_version:
             raise Stale("stale_version", version=user.version)
+        access = (user.roles, user.active)
         user.change(
             organisation,
             by=by.subject,
@@ -109,5 +111,26 @@ class UserService(LoggerMixin):
             active=active,
         )
         await self._users.save(user)
+        if (user.roles, user.active) != access:
+            now = self._clock.now()
+            await self._sessions.end_all_of(user.id, Ending.ACCESS_CHANGED, at=now)
         self.logger.info("identity.service.user_change_completed", user_id=str(user.id))
         return user
+
+
+async def managed_user(
+    users: Users, organisations: Organisations, by: Principal, user_id: UUID
+) -> tuple[User, Organisation]:
+    """Return somebody whom the principal manages, and their organisation.
+
+    Raises:
+        NotFound: there is nobody, or only of another organisation.
+    """
+    user = await users.get(user_id)
+    try:
+        organisation = await managed_organisation(
+            organisations, by, user.organisation_id
+        )
+    except NotFound:
+        raise NotFound("user_not_found", user_id=user_id) from None
+    return user, organisation

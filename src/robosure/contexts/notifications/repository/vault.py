@@ -26,8 +26,7 @@ class FernetVault:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Take the installation's keys."""
-        keys = settings.encryption_key.get_secret_value().split(",")
-        return cls([key.strip() for key in keys])
+        return cls(settings.encryption_keys)
 
     def seal(self, secret: str) -> str:
         """Encrypt a secret, to be stored."""

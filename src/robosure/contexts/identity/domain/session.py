@@ -1,0 +1,186 @@
+"""Sessions: how long somebody stays signed in, and the tokens that carry it on.
+
+A refresh token is used once: it is answered by the next one (RFC 9700, section 4.14.2).
+A session is the family of all of them; whoever uses one that is spent has stolen it, or
+was stolen from, so it ends the session.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from robosure.kernel.aggregate import Aggregate
+from robosure.kernel.errors import Unauthenticated
+
+GRACE: Final = timedelta(seconds=10)
+"""For so long the predecessor of a refresh token gives that token again: to a page that
+asks twice at once, and to a client that lost the answer."""
+
+_MARK: Final = "rbr"
+"""Begins every refresh token, so that scanners for leaked secrets recognise one."""
+_USER_AGENT_LENGTH: Final = 500
+_PURPOSE: Final = b"robosure refresh token\n"
+_GENERATION_BYTES: Final = 4
+_ID_BYTES: Final = 16
+_MAC_BYTES: Final = 32
+
+
+class Factor(StrEnum):
+    """How somebody proved who they are (RFC 8176)."""
+
+    PASSWORD = "pwd"  # noqa: S105 - the name of a method
+
+
+class Ending(StrEnum):
+    """Why a session is over before its time."""
+
+    SIGNED_OUT = "signed_out"
+    REVOKED = "revoked"
+    TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a reason
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason
+    ACCESS_CHANGED = "access_changed"
+
+
+@dataclass(eq=False, kw_only=True)
+class Session(Aggregate):
+    """One sign-in and what follows of it.
+
+    Attributes:
+        authenticated_at: when they last proved who they are.
+        factors: how they did.
+        refreshed_at: when the current refresh token was first given.
+        generation: which of the session's refresh tokens that is, from 1 on.
+        expires_at: when it is over in any case.
+        address: where it began.
+        user_agent: what it began with, as it calls itself.
+    """
+
+    organisation_id: UUID
+    user_id: UUID
+    started_at: datetime
+    authenticated_at: datetime
+    factors: tuple[str, ...]
+    refreshed_at: datetime
+    generation: int
+    expires_at: datetime
+    address: str
+    user_agent: str | None
+    ended_at: datetime | None = None
+    ended_because: Ending | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        *,
+        organisation_id: UUID,
+        user_id: UUID,
+        factors: Sequence[Factor],
+        at: datetime,
+        lifetime: timedelta,
+        address: str,
+        user_agent: str | None = None,
+    ) -> Session:
+        """Begin one for somebody who has just proved who they are."""
+        return cls(
+            organisation_id=organisation_id,
+            user_id=user_id,
+            started_at=at,
+            authenticated_at=at,
+            factors=tuple(factors),
+            refreshed_at=at,
+            generation=1,
+            expires_at=at + lifetime,
+            address=address,
+            user_agent=user_agent and user_agent[:_USER_AGENT_LENGTH],
+        )
+
+    def refresh(self, generation: int, *, at: datetime, idle: timedelta) -> bool:
+        """Take a refresh token of that generation, and go on to the next.
+
+        Args:
+            generation: which one was presented.
+            at: now.
+            idle: how long a token may lie unused.
+
+        Returns:
+            Whether it is good. Otherwise it was spent: whoever has it has stolen it or
+            was stolen from, and the session is to end.
+
+        Raises:
+            Unauthenticated: the session was over already.
+        """
+        if not self.is_live_at(at, idle=idle):
+            raise Unauthenticated("session_over")
+        if generation == self.generation:
+            self.generation += 1
+            self.refreshed_at = at
+            return True
+        is_predecessor = generation == self.generation - 1
+        return is_predecessor and at < self.refreshed_at + GRACE
+
+    def end(self, because: Ending, *, at: datetime) -> None:
+        """End it; one that is over stays as it is."""
+        if self.ended_at is None:
+            self.ended_at = at
+            self.ended_because = because
+
+    def is_live_at(self, moment: datetime, *, idle: timedelta) -> bool:
+        """Whether it can go on at that moment."""
+        if self.ended_at is not None:
+            return False
+        return moment < min(self.expires_at, self.refreshed_at + idle)
+
+
+class RefreshTokens:
+    """Writes refresh tokens, and reads them back.
+
+    A token names its session and its generation, and proves by an HMAC (RFC 2104, with
+    SHA-256) that it is ours. So the same one can be given again, and the database holds
+    nothing that would open anything.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        """Write with a key.
+
+        Args:
+            keys: the first one writes, each of them reads; at least one.
+        """
+        self._keys = [key.encode() for key in keys]
+
+    def token_of(self, session: Session) -> str:
+        """Return the session's current one."""
+        generation = session.generation.to_bytes(_GENERATION_BYTES)
+        body = session.id.bytes + generation
+        signed = base64.urlsafe_b64encode(body + _mac(self._keys[0], body)).decode()
+        return f"{_MARK}_{signed.rstrip('=')}"
+
+    def read(self, token: str) -> tuple[UUID, int]:
+        """Return of which session it is, and of which generation.
+
+        Raises:
+            Unauthenticated: it is none of ours.
+        """
+        mark, _, signed = token.partition("_")
+        try:
+            raw = base64.b64decode(
+                signed + "=" * (-len(signed) % 4), altchars=b"-_", validate=True
+            )
+        except ValueError:
+            raw = b""
+        body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+        proven = any(hmac.compare_digest(_mac(key, body), mac) for key in self._keys)
+        if mark != _MARK or not proven:
+            raise Unauthenticated("invalid_refresh_token")
+        return UUID(bytes=body[:_ID_BYTES]), int.from_bytes(body[_ID_BYTES:])
+
+
+def _mac(key: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, _PURPOSE + body, hashlib.sha256)

@@ -1,0 +1,69 @@
+"""The use cases that several routes need, with what they need."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from robosure.contexts.identity.repository import (
+    SqlOrganisations,
+    SqlSessions,
+    SqlUsers,
+)
+from robosure.contexts.identity.service.sessions import Client, SessionService
+from robosure.contexts.identity.service.sign_in import SignInService
+from robosure.platform.http import (
+    ClientAddressDep,
+    ClockDep,
+    EndedSessionsDep,
+    PasswordsDep,
+    RolesDep,
+    SettingsDep,
+    ThrottleDep,
+    WriteDb,
+)
+
+
+def _sessions(session: WriteDb, ended: EndedSessionsDep) -> SqlSessions:
+    return SqlSessions(session, ended=ended)
+
+
+SessionsDep = Annotated[SqlSessions, Depends(_sessions)]
+
+
+def _session_service(
+    *,
+    session: WriteDb,
+    sessions: SessionsDep,
+    roles: RolesDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> SessionService:
+    return SessionService(
+        sessions,
+        users=SqlUsers(session),
+        organisations=SqlOrganisations(session),
+        roles=roles,
+        settings=settings,
+        clock=clock,
+    )
+
+
+SessionServiceDep = Annotated[SessionService, Depends(_session_service)]
+
+
+def _sign_in_service(
+    session: WriteDb, passwords: PasswordsDep, throttle: ThrottleDep
+) -> SignInService:
+    return SignInService(SqlUsers(session), passwords=passwords, attempts=throttle)
+
+
+SignInServiceDep = Annotated[SignInService, Depends(_sign_in_service)]
+
+
+def _client(request: Request, address: ClientAddressDep) -> Client:
+    return Client(address, request.headers.get("user-agent"))
+
+
+ClientDep = Annotated[Client, Depends(_client)]

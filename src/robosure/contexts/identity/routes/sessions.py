@@ -1,0 +1,83 @@
+"""Where people are signed in."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from robosure.contexts.identity.queries import SessionQueries
+from robosure.contexts.identity.routes.services import SessionServiceDep
+from robosure.contexts.identity.schemas.sessions import SessionOut
+from robosure.platform.http import (
+    ApiRouter,
+    ClockDep,
+    Cursor,
+    Page,
+    Principal,
+    ReadDb,
+    SettingsDep,
+    problems,
+    requires,
+    signed_in,
+)
+
+router = ApiRouter()
+
+
+@router.post(
+    "/auth/sign-out", summary="Sign out", status_code=204, responses=problems(409)
+)
+async def sign_out(
+    principal: Annotated[Principal, signed_in()], service: SessionServiceDep
+) -> None:
+    """End the session you ask from: its access and refresh tokens are good no more."""
+    await service.sign_out(principal)
+
+
+@router.get(
+    "/auth/sessions", summary="List where you are signed in", responses=problems(422)
+)
+async def list_sessions(
+    *,
+    session: ReadDb,
+    principal: Annotated[Principal, signed_in()],
+    cursor: Cursor,
+    settings: SettingsDep,
+    clock: ClockDep,
+) -> Page[SessionOut]:
+    """Answer your sessions that can go on, the one you ask from among them."""
+    idle = timedelta(seconds=settings.session_idle_seconds)
+    return await SessionQueries(session, principal).live(
+        cursor, at=clock.now(), idle=idle
+    )
+
+
+@router.delete(
+    "/auth/sessions/{session_id}",
+    summary="End a session of yours",
+    status_code=204,
+    responses=problems(404, 422),
+)
+async def end_session(
+    session_id: UUID,
+    principal: Annotated[Principal, signed_in()],
+    service: SessionServiceDep,
+) -> None:
+    """End it, such as that of a lost telephone. One that is over stays as it is."""
+    await service.end_own(principal, session_id)
+
+
+@router.delete(
+    "/users/{user_id}/sessions",
+    summary="End a user's sessions",
+    status_code=204,
+    responses=problems(404, 422),
+)
+async def end_sessions_of_user(
+    user_id: UUID,
+    principal: Annotated[Principal, requires("users:manage")],
+    service: SessionServiceDep,
+) -> None:
+    """Sign somebody out everywhere. They may sign in again if they are active."""
+    await service.end_all_of(principal, user_id)

@@ -1,0 +1,190 @@
+"""Staying signed in, and no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from robosure.contexts.identity.domain import (
+    Ending,
+    Factor,
+    Organisation,
+    RefreshTokens,
+    Session,
+    User,
+    roles_in_effect,
+)
+from robosure.contexts.identity.ports import Organisations, Sessions, Users
+from robosure.contexts.identity.service.users import managed_user
+from robosure.kernel.errors import InvalidState, NotFound, Unauthenticated
+from robosure.kernel.time import Clock
+from robosure.platform.logging import LoggerMixin
+from robosure.platform.metrics import counter
+from robosure.platform.security import Principal, RoleCatalogue
+from robosure.platform.settings import Settings
+
+REFRESHES: Final = counter(
+    "identity_refreshes_total", "Refresh tokens presented, by outcome.", ["outcome"]
+)
+
+
+@dataclass(frozen=True)
+class Client:
+    """With what somebody signs in, and from where.
+
+    Attributes:
+        address: as far as it can be believed.
+        user_agent: as it calls itself.
+    """
+
+    address: str
+    user_agent: str | None
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What somebody who is signed in gets.
+
+    Attributes:
+        principal: who they are, and what they may do now.
+        refresh_token: carries the session on, once.
+        ends_at: when the session ends in any case.
+    """
+
+    principal: Principal
+    refresh_token: str
+    ends_at: datetime
+
+
+class SessionService(LoggerMixin):
+    """Begins sessions, carries them on, and ends them."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        users: Users,
+        organisations: Organisations,
+        roles: RoleCatalogue,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._sessions = sessions
+        self._users = users
+        self._organisations = organisations
+        self._roles = roles
+        self._tokens = RefreshTokens(settings.encryption_keys)
+        self._idle = timedelta(seconds=settings.session_idle_seconds)
+        self._lifetime = timedelta(seconds=settings.session_seconds)
+        self._clock = clock
+
+    async def begin(
+        self, user: User, *, factors: Sequence[Factor], client: Client
+    ) -> Grant:
+        """Begin one for somebody who has just proved who they are."""
+        session = Session.begin(
+            organisation_id=user.organisation_id,
+            user_id=user.id,
+            factors=factors,
+            at=self._clock.now(),
+            lifetime=self._lifetime,
+            address=client.address,
+            user_agent=client.user_agent,
+        )
+        await self._sessions.add(session)
+        return await self._grant(session, user)
+
+    async def refresh(self, refresh_token: str) -> Grant | Unauthenticated:
+        """Carry one on, and answer the token after this one.
+
+        A spent token ends its session. That has to be kept although the token is
+        refused, so the refusal is returned.
+
+        Raises:
+            Unauthenticated: it is no token of ours, or its session is over.
+        """
+        session_id, generation = self._tokens.read(refresh_token)
+        try:
+            session = await self._sessions.get(session_id)
+        except NotFound:
+            raise Unauthenticated("session_over") from None
+        now = self._clock.now()
+        if not session.refresh(generation, at=now, idle=self._idle):
+            await self._sessions.end(session, Ending.TOKEN_REUSED, at=now)
+            REFRESHES.labels("reused").inc()
+            self.logger.warning(
+                "identity.service.refresh_token_reused",
+                session_id=str(session.id),
+                user_id=str(session.user_id),
+            )
+            return Unauthenticated("refresh_token_reused")
+        REFRESHES.labels("completed").inc()
+        return await self._grant(session, await self._users.get(session.user_id))
+
+    async def sign_out(self, by: Principal) -> None:
+        """End the session that one asks from.
+
+        Raises:
+            InvalidState: it is none, as for an API key.
+        """
+        if by.session_id is None:
+            raise InvalidState("not_in_a_session")
+        await self._end(await self._sessions.get(by.session_id), Ending.SIGNED_OUT)
+
+    async def end_own(self, by: Principal, session_id: UUID) -> None:
+        """End a session of one's own, such as that of a lost telephone.
+
+        Raises:
+            NotFound: there is none, or it is somebody else's.
+        """
+        session = await self._sessions.get(session_id)
+        if session.user_id != by.subject:
+            raise NotFound("session_not_found", session_id=session_id)
+        await self._end(session, Ending.REVOKED)
+
+    async def end_all_of(self, by: Principal, user_id: UUID) -> None:
+        """End all sessions of somebody whom one manages.
+
+        Raises:
+            NotFound: no such user, or none whom one manages.
+        """
+        await managed_user(self._users, self._organisations, by, user_id)
+        now = self._clock.now()
+        await self._sessions.end_all_of(user_id, Ending.REVOKED, at=now)
+        self.logger.info("identity.service.sessions_ended", user_id=str(user_id))
+
+    async def _end(self, session: Session, because: Ending) -> None:
+        await self._sessions.end(session, because, at=self._clock.now())
+        self.logger.info(
+            "identity.service.session_ended",
+            session_id=str(session.id),
+            because=because.value,
+        )
+
+    async def _grant(self, session: Session, user: User) -> Grant:
+        organisation = await self._organisations.get(user.organisation_id)
+        return Grant(
+            principal=self._principal(session, user, organisation),
+            refresh_token=self._tokens.token_of(session),
+            ends_at=session.expires_at,
+        )
+
+    def _principal(
+        self, session: Session, user: User, organisation: Organisation
+    ) -> Principal:
+        effective = roles_in_effect(organisation.kind, user.roles)
+        return Principal(
+            subject=user.id,
+            kind="user",
+            name=user.name,
+            organisation_id=organisation.id,
+            organisation_kind=organisation.kind.value,
+            roles=effective,
+            permissions=self._roles.permissions_of(effective),
+            session_id=session.id,
+            authenticated_at=session.authenticated_at,
+            factors=frozenset(session.factors),
+        )

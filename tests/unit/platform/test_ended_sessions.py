@@ -1,0 +1,84 @@
+"""A process knows of ended sessions: its own at once, others' within a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from robosure.kernel.ids import uuid7
+from robosure.platform.security import EndedSessions
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+KEPT = timedelta(minutes=10)
+
+
+class Elsewhere:
+    """What other processes have written, and this process' clock."""
+
+    def __init__(self) -> None:
+        self.ended: list[UUID] = []
+        self.looks: list[datetime] = []
+        self.seconds = 0.0
+        self.while_looking = asyncio.Event()
+        self.while_looking.set()
+
+    async def look(self, since: datetime) -> Collection[UUID]:
+        self.looks.append(since)
+        found = list(self.ended)
+        await self.while_looking.wait()
+        return found
+
+
+def known(elsewhere: Elsewhere) -> EndedSessions:
+    return EndedSessions(elsewhere.look, kept=KEPT, now=lambda: elsewhere.seconds)
+
+
+async def test_it_looks_once_a_second_as_far_back_as_tokens_are_good() -> None:
+    # given
+    elsewhere = Elsewhere()
+    ended, one = known(elsewhere), uuid7()
+    assert not await ended.has(one, at=NOON)
+    elsewhere.ended.append(one)
+    # when within the second
+    elsewhere.seconds = 0.99
+    assert not await ended.has(one, at=NOON)
+    # and after it
+    elsewhere.seconds = 1.0
+    assert await ended.has(one, at=NOON)
+    assert elsewhere.looks == [NOON - KEPT, NOON - KEPT]
+
+
+async def test_what_the_process_itself_ended_it_knows_at_once() -> None:
+    ended, one = known(Elsewhere()), uuid7()
+    assert not await ended.has(one, at=NOON)
+    ended.note([one])
+    assert await ended.has(one, at=NOON)
+
+
+async def test_many_at_once_wait_for_one_look() -> None:
+    # given
+    elsewhere = Elsewhere()
+    elsewhere.while_looking.clear()
+    ended, one = known(elsewhere), uuid7()
+    asked = [asyncio.create_task(ended.has(one, at=NOON)) for _ in range(50)]
+    await asyncio.sleep(0)
+    # when one is ended here while another's look is on its way
+    ended.note([one])
+    elsewhere.while_looking.set()
+    # then nobody misses it
+    assert all(await asyncio.gather(*asked))
+    assert len(elsewhere.looks) == 1
+
+
+async def test_what_tokens_can_no_longer_be_of_is_forgotten() -> None:
+    # given
+    elsewhere = Elsewhere()
+    ended, one = known(elsewhere), uuid7()
+    assert not await ended.has(one, at=NOON)
+    ended.note([one])
+    assert await ended.has(one, at=NOON)
+    # when others have been looked for since
+    elsewhere.seconds = 5.0
+    assert not await ended.has(one, at=NOON + KEPT)
