@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -99,6 +99,18 @@ class ApiClient:
         finally:
             self.app.dependency_overrides.clear()
 
+    @contextmanager
+    def with_settings(self, **changes: Any) -> Iterator[None]:
+        """Serve by other settings."""
+        before = self.edge
+        settings = before.runtime.settings.model_copy(update=changes)
+        runtime = replace(before.runtime, settings=settings)
+        self.app.state.edge = replace(before, runtime=runtime)
+        try:
+            yield
+        finally:
+            self.app.state.edge = before
+
     def as_(
         self,
         role: str,
@@ -136,6 +148,8 @@ class ApiClient:
             organisation_kind=kind,
             roles=held,
             permissions=self.edge.roles.permissions_of(held),
+            authenticated_at=self.edge.runtime.clock.now(),
+            factors=frozenset({"pwd"}),
         )
 
     def _client(self, headers: dict[str, str]) -> httpx.AsyncClient:

@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     signed is good, so the others may be public keys. Without any, each process makes
     its own."""
     access_token_seconds: PositiveInt = 600
+    require_second_factor: bool | None = None
+    """Whether what is sensitive, such as approving a payout, takes a second factor; by
+    default, in production. Who has one is always asked for it."""
     session_idle_seconds: PositiveInt = 12 * 3_600
     """How long somebody stays signed in without doing anything."""
     session_seconds: PositiveInt = 7 * 24 * 3_600
@@ -231,6 +234,12 @@ class Settings(BaseSettings):
         """The keys for secrets: the first one encrypts, each decrypts."""
         keys = self.encryption_key.get_secret_value().split(",")
         return [key.strip() for key in keys]
+
+    @property
+    def needs_second_factor(self) -> bool:
+        """Whether what is sensitive takes a second factor."""
+        said = self.require_second_factor
+        return self.environment == "production" if said is None else said
 
     @property
     def shows_docs(self) -> bool:

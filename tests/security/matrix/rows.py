@@ -97,7 +97,20 @@ IDENTITY: Final = (
         answer=403,  # people of the matrix have no password
         changes={"new_password": "staple at the edge of it"},
     ),
+    Row(f"POST {_V1}/auth/proof", SIGNED_IN, answer=403),  # for the same reason
     Row(f"POST {_V1}/auth/sign-out", SIGNED_IN, answer=409),  # nor a session
+    Row(f"GET {_V1}/auth/second-factor", SIGNED_IN),
+    Row(f"POST {_V1}/auth/second-factor", SIGNED_IN, answer=403),
+    Row(f"POST {_V1}/auth/second-factor/confirm", SIGNED_IN, answer=404),
+    Row(f"POST {_V1}/auth/second-factor/recovery-codes", SIGNED_IN, answer=404),
+    Row(f"DELETE {_V1}/auth/second-factor", SIGNED_IN, answer=404),
+    Row(
+        f"DELETE {_V1}/users/{{user_id}}/second-factor",
+        "users:manage",
+        "/users/{user}/second-factor",
+        answer=404,  # they have none
+        others=404,
+    ),
     Row(f"GET {_V1}/auth/sessions", SIGNED_IN),
     Row(
         f"DELETE {_V1}/auth/sessions/{{session_id}}",

@@ -42,6 +42,7 @@ from robosure.platform.http import (
     limited_as,
     problems,
     requires,
+    sensitive,
     set_etag,
 )
 
@@ -276,7 +277,7 @@ async def assess_claim(
 @router.post(
     "/claims/{claim_id}/approve",
     summary="Approve a claim",
-    dependencies=[Idempotent],
+    dependencies=[Idempotent, sensitive()],
     responses=_COMMAND_PROBLEMS,
 )
 async def approve_claim(
@@ -318,7 +319,7 @@ async def decline_claim(
 @router.post(
     "/claims/{claim_id}/payout",
     summary="Retry a failed payout",
-    dependencies=[Idempotent],
+    dependencies=[Idempotent, sensitive()],
     responses=_COMMAND_PROBLEMS,
 )
 async def retry_payout(

@@ -11,6 +11,7 @@ from robosure.contexts.identity.domain import (
     Ending,
     Organisation,
     OrganisationKind,
+    SecondFactor,
     Session,
     User,
 )
@@ -142,4 +143,40 @@ class Sessions(Protocol):
 
     async def end_all_of(self, user_id: UUID, because: Ending, *, at: datetime) -> None:
         """End all of somebody's."""
+        ...
+
+
+class SecondFactors(Protocol):
+    """The authenticator apps of people."""
+
+    async def add(self, factor: SecondFactor) -> None:
+        """Keep a new one.
+
+        Raises:
+            InvalidState: they have one; another request was faster.
+        """
+        ...
+
+    async def of_user(self, user_id: UUID) -> SecondFactor | None:
+        """Return somebody's, if they have one; nobody else changes it meanwhile."""
+        ...
+
+    async def remove(self, factor: SecondFactor) -> None:
+        """Forget one."""
+        ...
+
+
+class Vault(Protocol):
+    """Encrypts what must be read back."""
+
+    def seal(self, secret: str) -> str:
+        """Encrypt a secret, to be stored."""
+        ...
+
+    def open(self, sealed: str) -> str:
+        """Decrypt it again.
+
+        Raises:
+            Unavailable: it was sealed with a key that is not here.
+        """
         ...

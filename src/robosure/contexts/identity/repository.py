@@ -13,6 +13,7 @@ from robosure.contexts.identity.domain import (
     Ending,
     Organisation,
     OrganisationKind,
+    SecondFactor,
     Session,
     User,
     digest_of,
@@ -21,10 +22,11 @@ from robosure.contexts.identity.domain import (
 from robosure.contexts.identity.tables import (
     api_keys,
     organisations,
+    second_factors,
     sessions,
     users,
 )
-from robosure.kernel.errors import AlreadyExists, Invalid, NotFound
+from robosure.kernel.errors import AlreadyExists, Invalid, InvalidState, NotFound
 from robosure.platform.database import WriteSession, translating
 from robosure.platform.security import EndedSessions
 
@@ -185,3 +187,29 @@ class SqlSessions:
             self._ended.note(session_ids)
 
         self._session.after_commit(note)
+
+
+class SqlSecondFactors:
+    """Authenticator apps in PostgreSQL."""
+
+    def __init__(self, session: WriteSession) -> None:
+        self._session = session
+
+    async def add(self, factor: SecondFactor) -> None:
+        """Keep a new one."""
+        taken = InvalidState("second_factor_exists")
+        async with translating(self._session, {"uq_second_factors_user_id": taken}):
+            self._session.add(factor)
+
+    async def of_user(self, user_id: UUID) -> SecondFactor | None:
+        """Return somebody's, if they have one; nobody else changes it meanwhile."""
+        theirs = (
+            select(SecondFactor)
+            .where(second_factors.c.user_id == user_id)
+            .with_for_update()
+        )
+        return (await self._session.scalars(theirs)).one_or_none()
+
+    async def remove(self, factor: SecondFactor) -> None:
+        """Forget one."""
+        await self._session.delete(factor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -25,6 +26,7 @@ from robosure.contexts.identity.domain import (
     Ending,
     Organisation,
     OrganisationKind,
+    SecondFactor,
     Session,
     User,
 )
@@ -120,6 +122,26 @@ sessions = Table(
     schema=SCHEMA,
 )
 
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("organisation_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("sealed_secret", Text, nullable=False),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+    Column("confirmed_at", DateTime(timezone=True)),
+    Column("last_step", BigInteger),
+    Column(
+        "recovery_digests", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False
+    ),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["organisation_id"], [organisations.c.id]),
+    ForeignKeyConstraint(["user_id"], [users.c.id]),
+    UniqueConstraint("user_id"),
+    schema=SCHEMA,
+)
+
 
 def _map(aggregate: type[Any], table: Table) -> None:
     registry.map_imperatively(aggregate, table, version_id_col=table.c.version)
@@ -129,3 +151,4 @@ _map(Organisation, organisations)
 _map(User, users)
 _map(ApiKey, api_keys)
 _map(Session, sessions)
+_map(SecondFactor, second_factors)

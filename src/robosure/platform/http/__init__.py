@@ -24,6 +24,7 @@ from robosure.platform.http.models import InputModel, MoneyModel, OutputModel
 from robosure.platform.http.pages import Cursor, Page, PageRequest, matching, paginate
 from robosure.platform.http.preconditions import IfMatch, set_etag
 from robosure.platform.http.problems import problem_of, problems
+from robosure.platform.http.proof import ProofDep, proven_recently, sensitive
 from robosure.platform.http.sessions import EndedSessionsDep
 from robosure.platform.http.throttling import ClientAddressDep, SourceDep, ThrottleDep
 from robosure.platform.security import Principal
@@ -50,6 +51,7 @@ __all__ = [
     "PasswordsDep",
     "PressureDep",
     "Principal",
+    "ProofDep",
     "ReadDb",
     "RolesDep",
     "RouteClass",
@@ -66,8 +68,10 @@ __all__ = [
     "paginate",
     "problem_of",
     "problems",
+    "proven_recently",
     "public",
     "requires",
+    "sensitive",
     "set_etag",
     "signed_in",
 ]

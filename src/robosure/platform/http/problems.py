@@ -110,7 +110,7 @@ async def problem_of(request: Request, error: Exception) -> Response:
     if "retry_after_seconds" in error.details:
         headers["Retry-After"] = str(error.details["retry_after_seconds"])
     if error.kind is ErrorKind.UNAUTHENTICATED:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = _challenge(error)
     return problem_response(
         request.scope,
         status,
@@ -120,6 +120,13 @@ async def problem_of(request: Request, error: Exception) -> Response:
         errors=[FieldProblem.model_validate(each) for each in error.errors],
         headers=headers,
     )
+
+
+def _challenge(error: DomainError) -> str:
+    """Say what would help: another token, or one of a fresher sign-in (RFC 9470)."""
+    if "max_age" in error.details:
+        return f'Bearer error="{error.code}", max_age={error.details["max_age"]}'
+    return "Bearer"
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Who is asking, and may they: principals, passwords, tokens, permissions."""
+"""Who is asking, and may they: principals, passwords, codes, tokens, permissions."""
 
 from robosure.platform.security.ended import EndedSessions
 from robosure.platform.security.keys import RememberedKeys

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import select, update
 
@@ -17,60 +15,25 @@ from robosure.contexts.identity.tables import sessions, users
 from robosure.platform.database import Database
 from robosure.platform.runtime import Runtime
 from robosure.platform.settings import Settings
+from tests.integration.contexts.identity.people import (
+    ADA,
+    PASSWORD,
+    Person,
+    a_colleague,
+    attempted,
+    refreshed,
+    signed_in,
+)
 from tests.journey import answered
 from tests.support import ApiClient, FixedClock, code_of
 
-PASSWORD = "a long enough password"
 OTHER_PASSWORD = "staple at the edge of it"
-ADMIN = "admin@robosure.local"
-ADA = "ada@robosure.example"
-
-
-@dataclass
-class Person:
-    """Somebody with a pair of tokens."""
-
-    api: ApiClient
-    pair: dict[str, Any]
-
-    @property
-    def client(self) -> httpx.AsyncClient:
-        client = self.api.anonymous()
-        client.headers["Authorization"] = f"Bearer {self.pair['access_token']}"
-        return client
-
-    async def me(self) -> httpx.Response:
-        return await self.client.get("/auth/me")
-
-    async def refresh(self, token: str | None = None) -> httpx.Response:
-        return await refreshed(self.api, token or self.pair["refresh_token"])
-
-
-async def refreshed(api: ApiClient, token: str) -> httpx.Response:
-    form = {"grant_type": "refresh_token", "refresh_token": token}
-    return await api.anonymous().post("/auth/token", data=form)
-
-
-async def signed_in(
-    api: ApiClient, email: str = ADMIN, password: str = PASSWORD, agent: str = "tests"
-) -> Person:
-    form = {"grant_type": "password", "username": email, "password": password}
-    headers = {"User-Agent": agent}
-    answer = await api.anonymous().post("/auth/token", data=form, headers=headers)
-    return Person(api, answered(answer, 200))
 
 
 @pytest.fixture
 async def admin(api: ApiClient, database: Database, settings: Settings) -> Person:
     await seed(database, settings)
     return await signed_in(api)
-
-
-async def a_colleague(admin: Person) -> str:
-    """Register Ada, and return her id."""
-    body = {"email": ADA, "name": "Ada", "password": PASSWORD, "roles": ["support"]}
-    user: dict[str, Any] = answered(await admin.client.post("/users", json=body), 201)
-    return str(user["id"])
 
 
 async def test_a_refresh_token_gets_the_next_pair(
@@ -245,8 +208,7 @@ async def test_another_password_ends_every_session(admin: Person) -> None:
         assert code_of(await each.me()) == "session_over"
         assert code_of(await each.refresh()) == "session_over"
     # and only the new one opens
-    form = {"grant_type": "password", "username": ADMIN, "password": PASSWORD}
-    refused = await admin.api.anonymous().post("/auth/token", data=form)
+    refused = await attempted(admin.api)
     assert code_of(refused) == "invalid_credentials"
     assert (await (await signed_in(admin.api, password=OTHER_PASSWORD)).me()).is_success
 

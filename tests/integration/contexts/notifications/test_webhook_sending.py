@@ -23,7 +23,6 @@ from robosure.contexts.notifications.jobs import (
     send_webhooks,
 )
 from robosure.contexts.notifications.repository import (
-    FernetVault,
     SqlWebhookDeliveries,
     SqlWebhookEndpoints,
 )
@@ -32,6 +31,7 @@ from robosure.contexts.notifications.tables import webhook_endpoints
 from robosure.platform.client import HttpClient
 from robosure.platform.metrics import summary
 from robosure.platform.runtime import Runtime
+from robosure.platform.security.vault import FernetVault
 from tests.integration.contexts.notifications.conftest import HOLDER, Rows
 from tests.integration.contexts.notifications.receiver import (
     Answer,

@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy import select
 
 from robosure.contexts.notifications.domain import EventType, WebhookEndpoint
-from robosure.contexts.notifications.repository import FernetVault
 from robosure.contexts.notifications.service import (
     WebhookEndpointService,
     WebhookSender,
@@ -24,6 +23,7 @@ from robosure.contexts.notifications.tables import (
 from robosure.kernel.ids import uuid7
 from robosure.platform.client import HttpClient
 from robosure.platform.runtime import Runtime
+from robosure.platform.security.vault import FernetVault
 from tests.integration.contexts.notifications.conftest import (
     HOLDER,
     instalment_paid,

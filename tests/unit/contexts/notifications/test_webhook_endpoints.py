@@ -16,10 +16,10 @@ from robosure.contexts.notifications.domain import (
 )
 from robosure.contexts.notifications.domain.endpoint import check_url
 from robosure.contexts.notifications.events import WebhookEndpointDisabled
-from robosure.contexts.notifications.repository import FernetVault
 from robosure.kernel.errors import Invalid, InvalidState, Unavailable
 from robosure.kernel.ids import uuid7
 from robosure.platform.logging import mask
+from robosure.platform.security.vault import FernetVault
 from robosure.platform.settings import Settings
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -19,6 +19,10 @@ from robosure.contexts.identity.domain.roles import (
     ROLES_OF_KIND,
     roles_in_effect,
 )
+from robosure.contexts.identity.domain.second_factor import (
+    RECOVERY_CODES,
+    SecondFactor,
+)
 from robosure.contexts.identity.domain.session import (
     GRACE,
     Ending,
@@ -32,6 +36,7 @@ __all__ = [
     "DEVICE_ROLE",
     "GRACE",
     "MINIMUM_PASSWORD_LENGTH",
+    "RECOVERY_CODES",
     "ROLES_OF_KIND",
     "USE_RESOLUTION",
     "ApiKey",
@@ -40,6 +45,7 @@ __all__ = [
     "Organisation",
     "OrganisationKind",
     "RefreshTokens",
+    "SecondFactor",
     "Session",
     "User",
     "check_password",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -37,6 +37,7 @@ class Factor(StrEnum):
     """How somebody proved who they are (RFC 8176)."""
 
     PASSWORD = "pwd"  # noqa: S105 - the name of a method
+    ONE_TIME_CODE = "otp"
 
 
 class Ending(StrEnum):
@@ -82,7 +83,7 @@ class Session(Aggregate):
         *,
         organisation_id: UUID,
         user_id: UUID,
-        factors: Sequence[Factor],
+        factors: Collection[Factor],
         at: datetime,
         lifetime: timedelta,
         address: str,
@@ -94,7 +95,7 @@ class Session(Aggregate):
             user_id=user_id,
             started_at=at,
             authenticated_at=at,
-            factors=tuple(factors),
+            factors=tuple(sorted(set(factors))),
             refreshed_at=at,
             generation=1,
             expires_at=at + lifetime,
@@ -125,6 +126,11 @@ class Session(Aggregate):
             return True
         is_predecessor = generation == self.generation - 1
         return is_predecessor and at < self.refreshed_at + GRACE
+
+    def prove(self, factor: Factor, *, at: datetime) -> None:
+        """Note that they have proved again who they are."""
+        self.authenticated_at = at
+        self.factors = tuple(sorted({*self.factors, factor}))
 
     def end(self, because: Ending, *, at: datetime) -> None:
         """End it; one that is over stays as it is."""

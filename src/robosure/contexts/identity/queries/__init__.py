@@ -6,12 +6,14 @@ from robosure.contexts.identity.queries.audit import (
     export_audit_entries,
 )
 from robosure.contexts.identity.queries.directory import DirectoryQueries
+from robosure.contexts.identity.queries.second_factor import SecondFactorQueries
 from robosure.contexts.identity.queries.sessions import SessionQueries
 
 __all__ = [
     "AuditFilter",
     "AuditQueries",
     "DirectoryQueries",
+    "SecondFactorQueries",
     "SessionQueries",
     "export_audit_entries",
 ]

@@ -9,6 +9,7 @@ from robosure.contexts.identity.routes import (
     audit,
     organisations,
     roles,
+    second_factor,
     sessions,
     sign_in,
     users,
@@ -16,5 +17,14 @@ from robosure.contexts.identity.routes import (
 from robosure.platform.http import ApiRouter
 
 router: Final = ApiRouter(tags=["identity"])
-for _part in (sign_in, sessions, roles, organisations, users, api_keys, audit):
+for _part in (
+    sign_in,
+    sessions,
+    second_factor,
+    roles,
+    organisations,
+    users,
+    api_keys,
+    audit,
+):
     router.include_router(_part.router)

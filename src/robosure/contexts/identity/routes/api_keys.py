@@ -28,6 +28,7 @@ from robosure.platform.http import (
     WriteDb,
     problems,
     requires,
+    sensitive,
 )
 
 router = ApiRouter()
@@ -48,6 +49,7 @@ def _api_key_service(
     "/api-keys",
     summary="Make an API key",
     status_code=201,
+    dependencies=[sensitive()],
     responses=problems(404, 422),
 )
 async def issue_api_key(

@@ -8,9 +8,11 @@ from fastapi import Depends, Request
 
 from robosure.contexts.identity.repository import (
     SqlOrganisations,
+    SqlSecondFactors,
     SqlSessions,
     SqlUsers,
 )
+from robosure.contexts.identity.service.second_factor import SecondFactorService
 from robosure.contexts.identity.service.sessions import Client, SessionService
 from robosure.contexts.identity.service.sign_in import SignInService
 from robosure.platform.http import (
@@ -23,6 +25,7 @@ from robosure.platform.http import (
     ThrottleDep,
     WriteDb,
 )
+from robosure.platform.security.vault import FernetVault
 
 
 def _sessions(session: WriteDb, ended: EndedSessionsDep) -> SqlSessions:
@@ -53,10 +56,32 @@ def _session_service(
 SessionServiceDep = Annotated[SessionService, Depends(_session_service)]
 
 
+def _second_factor_service(
+    session: WriteDb, settings: SettingsDep, clock: ClockDep
+) -> SecondFactorService:
+    return SecondFactorService(
+        SqlSecondFactors(session),
+        users=SqlUsers(session),
+        vault=FernetVault.from_settings(settings),
+        clock=clock,
+    )
+
+
+SecondFactorServiceDep = Annotated[SecondFactorService, Depends(_second_factor_service)]
+
+
 def _sign_in_service(
-    session: WriteDb, passwords: PasswordsDep, throttle: ThrottleDep
+    session: WriteDb,
+    passwords: PasswordsDep,
+    second_factors: SecondFactorServiceDep,
+    throttle: ThrottleDep,
 ) -> SignInService:
-    return SignInService(SqlUsers(session), passwords=passwords, attempts=throttle)
+    return SignInService(
+        SqlUsers(session),
+        passwords=passwords,
+        second_factors=second_factors,
+        attempts=throttle,
+    )
 
 
 SignInServiceDep = Annotated[SignInService, Depends(_sign_in_service)]

@@ -17,8 +17,10 @@ from robosure.contexts.identity.routes.services import (
     SignInServiceDep,
 )
 from robosure.contexts.identity.schemas.sign_in import (
+    AccessToken,
     Me,
     PasswordChange,
+    ProofIn,
     TokenForm,
     TokenPair,
 )
@@ -78,6 +80,7 @@ async def sign_in(
         grant = await service.sign_in(
             form.username,
             password=form.password.get_secret_value(),
+            code=form.code.get_secret_value(),
             source=source,
             client=client,
             sessions=sessions,
@@ -96,10 +99,45 @@ async def sign_in(
 def _pair(grant: Grant, tokens: Tokens, now: datetime) -> TokenPair:
     return TokenPair(
         access_token=tokens.issue(grant.principal, now=now),
-        token_type="bearer",  # noqa: S106 - a kind of token
         expires_in=int(tokens.lifetime.total_seconds()),
         refresh_token=grant.refresh_token,
         refresh_expires_in=int((grant.ends_at - now).total_seconds()),
+    )
+
+
+@router.post(
+    "/auth/proof",
+    summary="Prove again who you are",
+    responses=problems(409, 422, 429),
+)
+@limited_as(RouteClass.SIGN_IN)
+async def prove_again(
+    *,
+    body: ProofIn,
+    response: Response,
+    principal: Annotated[Principal, signed_in()],
+    service: SignInServiceDep,
+    sessions: SessionServiceDep,
+    tokens: TokensDep,
+    clock: ClockDep,
+    source: SourceDep,
+) -> AccessToken:
+    """Answer an access token that, for five minutes, lets you do what is sensitive.
+
+    What is sensitive answers `401` with `insufficient_user_authentication` if you have
+    signed in, or proved again who you are, longer ago than that.
+    """
+    proven = await service.prove_again(
+        principal,
+        password=body.password.get_secret_value(),
+        code=body.code.get_secret_value(),
+        source=source,
+        sessions=sessions,
+    )
+    keep_out_of_caches(response)
+    return AccessToken(
+        access_token=tokens.issue(proven, now=clock.now()),
+        expires_in=int(tokens.lifetime.total_seconds()),
     )
 
 

@@ -20,10 +20,12 @@ from robosure.platform.http import (
     Page,
     PasswordsDep,
     Principal,
+    ProofDep,
     ReadDb,
     WriteDb,
     problems,
     requires,
+    sensitive,
     set_etag,
 )
 
@@ -51,6 +53,7 @@ def _user_service(
     "/users",
     summary="Register a user",
     status_code=201,
+    dependencies=[sensitive()],
     responses=problems(404, 409, 422),
 )
 async def register_user(
@@ -112,11 +115,14 @@ async def change_user(
     principal: Annotated[Principal, requires("users:manage")],
     service: Annotated[UserService, Depends(_user_service)],
     if_match: IfMatch,
+    proof: ProofDep,
 ) -> UserOut:
     """Change name, roles, skills or standing. Nobody changes their own access.
 
-    Other roles or standing sign them out everywhere.
+    Other roles or standing are sensitive, and sign them out everywhere.
     """
+    if body.roles is not None or body.active is not None:
+        proof.require_for_what_is_sensitive()
     user = await service.change(
         principal,
         user_id,

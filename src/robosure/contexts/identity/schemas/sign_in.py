@@ -25,6 +25,12 @@ class TokenForm(BaseModel):
         default="", max_length=1_024, description="The e-mail address, in any case."
     )
     password: SecretStr = Field(default=SecretStr(""), max_length=1_024)
+    code: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=64,
+        description="Of your authenticator app, or a recovery code, if you have set up "
+        "a second factor; without it the answer is `second_factor_required`.",
+    )
     refresh_token: SecretStr = Field(
         default=SecretStr(""),
         max_length=200,
@@ -51,7 +57,41 @@ class PasswordChange(InputModel):
     )
 
 
-class TokenPair(BaseModel):
+class ProofIn(InputModel):
+    """Who somebody is, proved again."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(code="492039"),
+    )
+
+    code: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=64,
+        description="Of your authenticator app, or a recovery code, if you have set up "
+        "a second factor.",
+    )
+    password: SecretStr = Field(
+        default=SecretStr(""), max_length=1_024, description="If you have not."
+    )
+
+
+class AccessToken(BaseModel):
+    """A signed, short-lived proof of who someone is (RFC 6749, section 5.1)."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            access_token="eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIw.c2ln",  # noqa: S106 - an example
+            token_type="bearer",  # noqa: S106 - a kind of token
+            expires_in=600,
+        )
+    )
+
+    access_token: str = Field(description="Send as `Authorization: Bearer ...`.")
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a kind of token
+    expires_in: int = Field(description="Seconds until it expires.")
+
+
+class TokenPair(AccessToken):
     """A signed, short-lived proof of who someone is, and what gets the next one.
 
     See RFC 6749, section 5.1.
@@ -67,9 +107,6 @@ class TokenPair(BaseModel):
         )
     )
 
-    access_token: str = Field(description="Send as `Authorization: Bearer ...`.")
-    token_type: Literal["bearer"]
-    expires_in: int = Field(description="Seconds until it expires.")
     refresh_token: str = Field(
         description="Gets the next pair, once. A spent one ends the session."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -82,7 +82,7 @@ class SessionService(LoggerMixin):
         self._clock = clock
 
     async def begin(
-        self, user: User, *, factors: Sequence[Factor], client: Client
+        self, user: User, *, factors: Collection[Factor], client: Client
     ) -> Grant:
         """Begin one for somebody who has just proved who they are."""
         session = Session.begin(
@@ -124,15 +124,24 @@ class SessionService(LoggerMixin):
         REFRESHES.labels("completed").inc()
         return await self._grant(session, await self._users.get(session.user_id))
 
+    async def prove(self, by: Principal, factor: Factor) -> Principal:
+        """Note that somebody has proved again who they are; return who that is.
+
+        Raises:
+            InvalidState: they are in no session.
+        """
+        session = await self._current(by)
+        session.prove(factor, at=self._clock.now())
+        user = await self._users.get(session.user_id)
+        return (await self._grant(session, user)).principal
+
     async def sign_out(self, by: Principal) -> None:
         """End the session that one asks from.
 
         Raises:
             InvalidState: it is none, as for an API key.
         """
-        if by.session_id is None:
-            raise InvalidState("not_in_a_session")
-        await self._end(await self._sessions.get(by.session_id), Ending.SIGNED_OUT)
+        await self._end(await self._current(by), Ending.SIGNED_OUT)
 
     async def end_own(self, by: Principal, session_id: UUID) -> None:
         """End a session of one's own, such as that of a lost telephone.
@@ -155,6 +164,11 @@ class SessionService(LoggerMixin):
         now = self._clock.now()
         await self._sessions.end_all_of(user_id, Ending.REVOKED, at=now)
         self.logger.info("identity.service.sessions_ended", user_id=str(user_id))
+
+    async def _current(self, by: Principal) -> Session:
+        if by.session_id is None:
+            raise InvalidState("not_in_a_session")
+        return await self._sessions.get(by.session_id)
 
     async def _end(self, session: Session, because: Ending) -> None:
         await self._sessions.end(session, because, at=self._clock.now())

@@ -6,6 +6,7 @@ from typing import Final
 
 from robosure.contexts.identity.domain import Ending, Factor, User, check_password
 from robosure.contexts.identity.ports import Attempts, Organisations, Sessions, Users
+from robosure.contexts.identity.service.second_factor import SecondFactorService
 from robosure.contexts.identity.service.sessions import Client, Grant, SessionService
 from robosure.kernel.errors import Forbidden, LimitReached, Unauthenticated
 from robosure.kernel.time import Clock
@@ -22,10 +23,16 @@ class SignInService(LoggerMixin):
     """Knows people by their passwords."""
 
     def __init__(
-        self, users: Users, *, passwords: Passwords, attempts: Attempts
+        self,
+        users: Users,
+        *,
+        passwords: Passwords,
+        second_factors: SecondFactorService,
+        attempts: Attempts,
     ) -> None:
         self._users = users
         self._passwords = passwords
+        self._second_factors = second_factors
         self._attempts = attempts
 
     async def sign_in(
@@ -33,6 +40,7 @@ class SignInService(LoggerMixin):
         email: str,
         *,
         password: str,
+        code: str,
         source: str,
         client: Client,
         sessions: SessionService,
@@ -46,12 +54,14 @@ class SignInService(LoggerMixin):
         Args:
             email: in any case.
             password: as it was typed.
+            code: of their second factor; empty if they have given none.
             source: the address that it comes from.
             client: what the session remembers of it.
             sessions: begins it.
 
         Raises:
-            Unauthenticated: it is nobody who may sign in.
+            Unauthenticated: it is nobody who may sign in, or their second factor is
+                asked for, which only who knows the password is told.
             LimitReached: there were too many failures just now; nothing was looked at.
         """
         attempt = await self._begin(email, source)
@@ -63,13 +73,50 @@ class SignInService(LoggerMixin):
             SIGN_INS.labels("refused").inc()
             self.logger.warning("identity.service.sign_in_refused", email=email)
             raise Unauthenticated("invalid_credentials")
+        factors = {Factor.PASSWORD}
+        if await self._second_factors.is_asked_for(user.id):
+            try:
+                await self._second_factors.check(user.id, code)
+            except Unauthenticated as refusal:
+                SIGN_INS.labels(refusal.code).inc()
+                raise
+            factors.add(Factor.ONE_TIME_CODE)
         if better_hash is not None:
             await self._users.upgrade_password(user, better_hash)
         await self._attempts.right(attempt)
-        grant = await sessions.begin(user, factors=[Factor.PASSWORD], client=client)
+        grant = await sessions.begin(user, factors=factors, client=client)
         SIGN_INS.labels("completed").inc()
         self.logger.info("identity.service.sign_in_completed", user_id=str(user.id))
         return grant
+
+    async def prove_again(
+        self,
+        by: Principal,
+        *,
+        password: str,
+        code: str,
+        source: str,
+        sessions: SessionService,
+    ) -> Principal:
+        """Let somebody prove again who they are, for what asks for that.
+
+        By their second factor if they have one, and else by their password.
+
+        Raises:
+            Forbidden: it is no person, or the password is wrong.
+            Unauthenticated: the second factor is missing or wrong.
+            InvalidState: they are in no session.
+            LimitReached: there were too many failures just now; nothing was looked at.
+        """
+        if by.kind == "user" and await self._second_factors.is_asked_for(by.subject):
+            attempt = await self._begin(str(by.subject), source)
+            await self._second_factors.check(by.subject, code)
+            await self._attempts.right(attempt)
+            factor = Factor.ONE_TIME_CODE
+        else:
+            await self._person(by, password, source)
+            factor = Factor.PASSWORD
+        return await sessions.prove(by, factor)
 
     async def change_password(
         self,

@@ -6,7 +6,6 @@ from robosure.contexts.notifications.repository.notices import (
     SqlMessages,
     SqlRecipients,
 )
-from robosure.contexts.notifications.repository.vault import FernetVault
 from robosure.contexts.notifications.repository.webhooks import (
     SqlRobotsFollowed,
     SqlWebhookDeliveries,
@@ -14,7 +13,6 @@ from robosure.contexts.notifications.repository.webhooks import (
 )
 
 __all__ = [
-    "FernetVault",
     "JinjaTemplates",
     "SqlDeliveries",
     "SqlMessages",

@@ -23,7 +23,6 @@ from robosure.contexts.notifications.ports import (
     WebhookEndpoints,
 )
 from robosure.contexts.notifications.repository import (
-    FernetVault,
     SqlWebhookDeliveries,
     SqlWebhookEndpoints,
 )
@@ -33,6 +32,7 @@ from robosure.kernel.ids import uuid7
 from robosure.platform.client import is_public
 from robosure.platform.database import WriteSession
 from robosure.platform.logging import DomainLogger
+from robosure.platform.security.vault import FernetVault
 from robosure.platform.settings import Settings
 
 _log = DomainLogger("notifications", "endpoints")

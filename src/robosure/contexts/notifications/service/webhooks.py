@@ -33,7 +33,6 @@ from robosure.contexts.notifications.ports import (
     WebhookEndpoints,
 )
 from robosure.contexts.notifications.repository import (
-    FernetVault,
     SqlRobotsFollowed,
     SqlWebhookDeliveries,
     SqlWebhookEndpoints,
@@ -46,6 +45,7 @@ from robosure.platform.database import Database, WriteSession
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import counter
 from robosure.platform.runtime import Runtime
+from robosure.platform.security.vault import FernetVault
 
 ATTEMPTS: Final = counter(
     "notifications_webhook_attempts_total",

@@ -1,0 +1,138 @@
+"""Second factors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Response
+
+from robosure.contexts.identity.queries import SecondFactorQueries
+from robosure.contexts.identity.repository import SqlOrganisations, SqlUsers
+from robosure.contexts.identity.routes.caching import keep_out_of_caches
+from robosure.contexts.identity.routes.services import (
+    SecondFactorServiceDep,
+    SessionServiceDep,
+)
+from robosure.contexts.identity.schemas.second_factor import (
+    CodeIn,
+    EnrolmentOut,
+    RecoveryCodes,
+    SecondFactorOut,
+)
+from robosure.contexts.identity.service.users import managed_user
+from robosure.platform.http import (
+    ApiRouter,
+    Principal,
+    ReadDb,
+    RouteClass,
+    WriteDb,
+    limited_as,
+    problems,
+    proven_recently,
+    requires,
+    sensitive,
+    signed_in,
+)
+
+router = ApiRouter()
+Person = Annotated[Principal, signed_in()]
+
+
+@router.get(
+    "/auth/second-factor", summary="Read your second factor", responses=problems()
+)
+async def read_second_factor(session: ReadDb, principal: Person) -> SecondFactorOut:
+    """Answer since when you are asked for one, if you are."""
+    return await SecondFactorQueries(session, principal).own()
+
+
+@router.post(
+    "/auth/second-factor",
+    summary="Begin a second factor",
+    status_code=201,
+    dependencies=[proven_recently()],
+    responses=problems(409),
+)
+async def begin_second_factor(
+    response: Response, principal: Person, service: SecondFactorServiceDep
+) -> EnrolmentOut:
+    """Answer a secret for an authenticator app (TOTP), to be confirmed with a code.
+
+    Until then nothing changes at sign-in, and asking again shows another secret.
+    """
+    keep_out_of_caches(response)
+    return EnrolmentOut.model_validate(await service.begin(principal))
+
+
+@router.post(
+    "/auth/second-factor/confirm",
+    summary="Confirm your second factor",
+    dependencies=[proven_recently()],
+    responses=problems(404, 409, 422, 429),
+)
+@limited_as(RouteClass.SIGN_IN)
+async def confirm_second_factor(
+    body: CodeIn,
+    response: Response,
+    principal: Person,
+    service: SecondFactorServiceDep,
+) -> RecoveryCodes:
+    """Be asked for a code from the next sign-in on; answers the recovery codes."""
+    codes = await service.confirm(principal, body.code.get_secret_value())
+    keep_out_of_caches(response)
+    return RecoveryCodes(recovery_codes=codes)
+
+
+@router.post(
+    "/auth/second-factor/recovery-codes",
+    summary="Renew your recovery codes",
+    status_code=201,
+    dependencies=[sensitive()],
+    responses=problems(404),
+)
+async def renew_recovery_codes(
+    response: Response, principal: Person, service: SecondFactorServiceDep
+) -> RecoveryCodes:
+    """Answer new recovery codes; those so far are good no longer."""
+    codes = await service.renew_recovery_codes(principal)
+    keep_out_of_caches(response)
+    return RecoveryCodes(recovery_codes=codes)
+
+
+@router.delete(
+    "/auth/second-factor",
+    summary="Remove your second factor",
+    status_code=204,
+    dependencies=[sensitive()],
+    responses=problems(404),
+)
+async def remove_second_factor(
+    principal: Person, service: SecondFactorServiceDep
+) -> None:
+    """Be asked for no code any more, as before you change to another telephone."""
+    await service.remove(principal.subject)
+
+
+@router.delete(
+    "/users/{user_id}/second-factor",
+    summary="Remove a user's second factor",
+    status_code=204,
+    dependencies=[sensitive()],
+    responses=problems(404, 422),
+)
+async def remove_second_factor_of_user(
+    user_id: UUID,
+    session: WriteDb,
+    principal: Annotated[Principal, requires("users:manage")],
+    service: SecondFactorServiceDep,
+    sessions: SessionServiceDep,
+) -> None:
+    """Help somebody who has lost their app and their recovery codes.
+
+    They are signed out everywhere. Make sure first that it is them who asks.
+    """
+    users, organisations = SqlUsers(session), SqlOrganisations(session)
+    await managed_user(users, organisations, principal, user_id)
+    await service.remove(user_id)
+    await sessions.end_all_of(principal, user_id)

@@ -1,0 +1,58 @@
+"""Second factors."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from robosure.contexts.identity.schemas.fields import NOON, example
+from robosure.platform.http import InputModel, OutputModel
+
+
+class SecondFactorOut(OutputModel):
+    """Somebody's second factor."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(confirmed_at=NOON, recovery_codes_left=10)
+    )
+
+    confirmed_at: datetime | None = Field(
+        description="Since when you are asked for it; null if you have none."
+    )
+    recovery_codes_left: int
+
+
+class EnrolmentOut(OutputModel):
+    """What an authenticator app is to hold, shown this once."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",  # noqa: S106 - an example
+            uri="otpauth://totp/Robosure:ada%40robosure.example"
+            "?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Robosure",
+        )
+    )
+
+    secret: str = Field(description="In base32, to type.")
+    uri: str = Field(description="The same, to be shown as a QR code.")
+
+
+class CodeIn(InputModel):
+    """A code of an authenticator app."""
+
+    model_config = ConfigDict(json_schema_extra=example(code="492039"))
+
+    code: SecretStr = Field(min_length=1, max_length=64)
+
+
+class RecoveryCodes(BaseModel):
+    """Codes for when the app is lost, each good once. They cannot be shown again."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            recovery_codes=["NBSW-Y3DP-EB3W-64TM-MQQH-O33S"],
+        )
+    )
+
+    recovery_codes: list[str]

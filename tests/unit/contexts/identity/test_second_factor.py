@@ -1,0 +1,101 @@
+"""An authenticator app is asked once it is confirmed, and each code is good once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from robosure.contexts.identity.domain import (
+    RECOVERY_CODES,
+    Factor,
+    SecondFactor,
+    Session,
+)
+from robosure.kernel.errors import InvalidState, Unauthenticated
+from robosure.kernel.ids import uuid7
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+STEP = 59_080_000
+
+
+def begun() -> SecondFactor:
+    return SecondFactor.begin(
+        organisation_id=uuid7(), user_id=uuid7(), sealed_secret="sealed", at=NOON
+    )
+
+
+def confirmed() -> tuple[SecondFactor, list[str]]:
+    factor = begun()
+    return factor, factor.confirm(STEP, at=NOON)
+
+
+def test_what_is_not_confirmed_may_begin_again_with_another_secret() -> None:
+    factor = begun()
+    factor.begin_again(sealed_secret="another", at=NOON + timedelta(minutes=1))
+    assert factor.sealed_secret == "another"
+    assert factor.begun_at == NOON + timedelta(minutes=1)
+    assert factor.confirmed_at is None
+
+
+def test_what_is_confirmed_is_neither_begun_nor_confirmed_again() -> None:
+    factor, _ = confirmed()
+    with pytest.raises(InvalidState, match="second factor exists"):
+        factor.begin_again(sealed_secret="another", at=NOON)
+    with pytest.raises(InvalidState, match="second factor exists"):
+        factor.confirm(STEP + 1, at=NOON)
+    assert factor.sealed_secret == "sealed"
+
+
+def test_a_wrong_code_confirms_nothing() -> None:
+    factor = begun()
+    with pytest.raises(Unauthenticated, match="wrong second factor"):
+        factor.confirm(None, at=NOON)
+    assert factor.confirmed_at is None
+    assert factor.recovery_digests == ()
+
+
+@pytest.mark.parametrize("step", [None, STEP, STEP - 1])
+def test_a_code_that_is_wrong_or_used_or_before_one_that_was_is_refused(
+    step: int | None,
+) -> None:
+    factor, _ = confirmed()
+    with pytest.raises(Unauthenticated, match="wrong second factor"):
+        factor.use(step)
+    factor.use(STEP + 1)
+
+
+def test_recovery_codes_are_long_all_different_and_not_kept() -> None:
+    factor, codes = confirmed()
+    assert len(set(codes)) == RECOVERY_CODES
+    assert {len(code.replace("-", "")) for code in codes} == {24}
+    assert len(factor.recovery_digests) == RECOVERY_CODES
+    assert not set(codes) & set(factor.recovery_digests)
+    assert "recovery" not in repr(factor)
+
+
+def test_a_recovery_code_is_good_once_however_it_is_typed() -> None:
+    factor, codes = confirmed()
+    assert factor.use_recovery_code(f" {codes[0].lower().replace('-', ' ')} ")
+    assert not factor.use_recovery_code(codes[0])
+    assert factor.use_recovery_code(codes[1].replace("-", ""))
+    assert len(factor.recovery_digests) == RECOVERY_CODES - 2
+    assert not factor.use_recovery_code("")
+
+
+def test_new_recovery_codes_end_the_old_ones() -> None:
+    factor, old = confirmed()
+    new = factor.renew_recovery_codes()
+    assert not factor.use_recovery_code(old[0])
+    assert factor.use_recovery_code(new[0])
+
+
+def test_proving_again_who_one_is_is_noted_on_the_session() -> None:
+    session = Session.begin(
+        organisation_id=uuid7(), user_id=uuid7(), factors=[Factor.PASSWORD],
+        at=NOON, lifetime=timedelta(days=7), address="198.51.100.7",
+    )  # fmt: skip
+    later = NOON + timedelta(hours=1)
+    session.prove(Factor.ONE_TIME_CODE, at=later)
+    assert (session.started_at, session.authenticated_at) == (NOON, later)
+    assert session.factors == ("otp", "pwd")
