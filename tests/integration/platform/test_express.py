@@ -175,16 +175,32 @@ def test_a_route_that_asks_for_more_is_no_express_route(runtime: Runtime) -> Non
     async def more(name: str, other: Annotated[int, Depends(lambda: 1)]) -> Echo:
         return Echo(who=name, size=other, note=None)
 
+    with pytest.raises(TypeError, match=r"/more/\{name\}: an express route asks"):
+        built(router, runtime)
+
+
+def test_a_sensitive_route_is_no_express_route(runtime: Runtime) -> None:
+    router = ApiRouter(tags=["testing"])
+
+    @router.get("/more", dependencies=[requires("carts:read", sensitive=True)])
+    @express
+    async def more(request: Request) -> Echo:
+        return Echo(who=request.url.path, size=0, note=None)
+
+    with pytest.raises(TypeError, match="/more: an express route is not sensitive"):
+        built(router, runtime)
+
+
+def built(router: ApiRouter, runtime: Runtime) -> FastAPI:
     @asynccontextmanager
     async def live(app: FastAPI) -> AsyncIterator[None]:
         yield
 
-    with pytest.raises(TypeError, match=r"/more/\{name\}: an express route asks"):
-        build_app(
-            [router],
-            lifespan=live,
-            title="Testing",
-            version="1",
-            description="",
-            settings=runtime.settings,
-        )
+    return build_app(
+        [router],
+        lifespan=live,
+        title="Testing",
+        version="1",
+        description="",
+        settings=runtime.settings,
+    )

@@ -42,7 +42,6 @@ from robosure.platform.http import (
     limited_as,
     problems,
     requires,
-    sensitive,
     set_etag,
 )
 
@@ -51,7 +50,8 @@ router = ApiRouter(tags=["claims"])
 Reader = Annotated[Principal, requires("claims:read")]
 Reporter = Annotated[Principal, requires("claims:report")]
 Assessor = Annotated[Principal, requires("claims:assess")]
-Approver = Annotated[Principal, requires("claims:approve")]
+Approver = Annotated[Principal, requires("claims:approve", sensitive=True)]
+Decliner = Annotated[Principal, requires("claims:approve")]
 Assigner = Annotated[Principal, requires("claims:assign")]
 
 _COMMAND_PROBLEMS: Final = problems(404, 409, 412, 422)
@@ -277,7 +277,7 @@ async def assess_claim(
 @router.post(
     "/claims/{claim_id}/approve",
     summary="Approve a claim",
-    dependencies=[Idempotent, sensitive()],
+    dependencies=[Idempotent],
     responses=_COMMAND_PROBLEMS,
 )
 async def approve_claim(
@@ -304,7 +304,7 @@ async def decline_claim(
     claim_id: UUID,
     *,
     request: DeclineClaimRequest,
-    principal: Approver,
+    principal: Decliner,
     session: WriteDb,
     clock: ClockDep,
     expected: IfMatch,
@@ -319,7 +319,7 @@ async def decline_claim(
 @router.post(
     "/claims/{claim_id}/payout",
     summary="Retry a failed payout",
-    dependencies=[Idempotent, sensitive()],
+    dependencies=[Idempotent],
     responses=_COMMAND_PROBLEMS,
 )
 async def retry_payout(

@@ -1,6 +1,6 @@
 """The HTTP layer: what a context's routes are written with."""
 
-from robosure.platform.http.access import Access, public, requires, signed_in
+from robosure.platform.http.access import Access, ProofDep, public, requires, signed_in
 from robosure.platform.http.edge import (
     CacheDep,
     ClockDep,
@@ -24,7 +24,6 @@ from robosure.platform.http.models import InputModel, MoneyModel, OutputModel
 from robosure.platform.http.pages import Cursor, Page, PageRequest, matching, paginate
 from robosure.platform.http.preconditions import IfMatch, set_etag
 from robosure.platform.http.problems import problem_of, problems
-from robosure.platform.http.proof import ProofDep, proven_recently, sensitive
 from robosure.platform.http.sessions import EndedSessionsDep
 from robosure.platform.http.throttling import ClientAddressDep, SourceDep, ThrottleDep
 from robosure.platform.security import Principal
@@ -68,10 +67,8 @@ __all__ = [
     "paginate",
     "problem_of",
     "problems",
-    "proven_recently",
     "public",
     "requires",
-    "sensitive",
     "set_etag",
     "signed_in",
 ]

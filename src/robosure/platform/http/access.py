@@ -23,6 +23,7 @@ from robosure.platform.database.behalf import (
 )
 from robosure.platform.http.edge import Edge, EdgeDep
 from robosure.platform.http.limits import RateLimits
+from robosure.platform.http.proof import Proof
 from robosure.platform.http.sessions import ended_sessions
 from robosure.platform.security import Principal
 
@@ -107,40 +108,77 @@ class Public(Access):
 class Requires(Access):
     """Who holds the permission may."""
 
-    def __init__(self, permission: str) -> None:
+    def __init__(self, permission: str, *, sensitive: bool) -> None:
         self.permission = permission
+        self.sensitive = sensitive
 
     async def __call__(
-        self, principal: Annotated[Principal, Depends(authenticate)]
+        self, edge: EdgeDep, principal: Annotated[Principal, Depends(authenticate)]
     ) -> Principal:
         """Let pass who may, and say who it is.
 
         Raises:
             Forbidden: the principal lacks the permission.
+            Forbidden, Unauthenticated: see :meth:`Proof.require_for_what_is_sensitive`.
         """
         if not principal.may(self.permission):
             raise Forbidden("permission_required", permission=self.permission)
+        if self.sensitive:
+            Proof(principal, edge).require_for_what_is_sensitive()
         return principal
 
 
 class SignedIn(Access):
     """Whoever is signed in may, about themselves."""
 
+    def __init__(self, *, recently: bool, sensitive: bool) -> None:
+        self._recently = recently
+        self._sensitive = sensitive
+
     async def __call__(
-        self, principal: Annotated[Principal, Depends(authenticate)]
+        self, edge: EdgeDep, principal: Annotated[Principal, Depends(authenticate)]
     ) -> Principal:
-        """Let pass who is signed in, and say who it is."""
+        """Let pass who is signed in, and say who it is.
+
+        Raises:
+            Forbidden, Unauthenticated: see :class:`Proof`.
+        """
+        if self._sensitive:
+            Proof(principal, edge).require_for_what_is_sensitive()
+        elif self._recently:
+            Proof(principal, edge).require_recent()
         return principal
 
 
-def requires(permission: str) -> Any:
-    """State the permission; as a route dependency or an annotated ``Principal``."""
-    return Depends(Requires(permission))
+def requires(permission: str, *, sensitive: bool = False) -> Any:
+    """State the permission; as a route dependency or an annotated ``Principal``.
+
+    Args:
+        permission: which one.
+        sensitive: whether it also takes a person who has just proved who they are, by
+            a second factor where the installation says so.
+    """
+    return Depends(Requires(permission, sensitive=sensitive))
 
 
-def signed_in() -> Any:
-    """State that anyone who is signed in may, as for reading one's own account."""
-    return Depends(SignedIn())
+def signed_in(*, recently: bool = False, sensitive: bool = False) -> Any:
+    """State that anyone who is signed in may, as for reading one's own account.
+
+    Args:
+        recently: whether it takes a person who has just proved who they are.
+        sensitive: whether it also takes a second factor, as above.
+    """
+    return Depends(SignedIn(recently=recently, sensitive=sensitive))
+
+
+def _proof(
+    edge: EdgeDep, principal: Annotated[Principal, Depends(authenticate)]
+) -> Proof:
+    return Proof(principal, edge)
+
+
+ProofDep = Annotated[Proof, Depends(_proof)]
+"""For a route of which only a part is sensitive."""
 
 
 def public(*, behalf: Behalf = NOBODY) -> Any:

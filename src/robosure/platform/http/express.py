@@ -75,6 +75,8 @@ class ExpressLane:
             )
         (guard,) = guards
         assert isinstance(guard.call, Requires)  # noqa: S101 - for the type checkers
+        if guard.call.sensitive:
+            raise TypeError(f"{route.path}: an express route is not sensitive")
         self._app = app
         self._route = route
         self._endpoint: Callable[..., Any] = route.endpoint

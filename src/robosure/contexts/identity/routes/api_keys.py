@@ -28,7 +28,6 @@ from robosure.platform.http import (
     WriteDb,
     problems,
     requires,
-    sensitive,
 )
 
 router = ApiRouter()
@@ -49,13 +48,12 @@ def _api_key_service(
     "/api-keys",
     summary="Make an API key",
     status_code=201,
-    dependencies=[sensitive()],
     responses=problems(404, 422),
 )
 async def issue_api_key(
     body: ApiKeyIn,
     response: Response,
-    principal: Annotated[Principal, requires("api-keys:manage")],
+    principal: Annotated[Principal, requires("api-keys:manage", sensitive=True)],
     service: Annotated[ApiKeyService, Depends(_api_key_service)],
 ) -> ApiKeyIssued:
     """Make a key for a device or a partner; the answer shows it this once."""

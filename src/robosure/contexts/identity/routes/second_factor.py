@@ -29,14 +29,14 @@ from robosure.platform.http import (
     WriteDb,
     limited_as,
     problems,
-    proven_recently,
     requires,
-    sensitive,
     signed_in,
 )
 
 router = ApiRouter()
 Person = Annotated[Principal, signed_in()]
+RecentPerson = Annotated[Principal, signed_in(recently=True)]
+ProvenPerson = Annotated[Principal, signed_in(sensitive=True)]
 
 
 @router.get(
@@ -51,11 +51,10 @@ async def read_second_factor(session: ReadDb, principal: Person) -> SecondFactor
     "/auth/second-factor",
     summary="Begin a second factor",
     status_code=201,
-    dependencies=[proven_recently()],
     responses=problems(409),
 )
 async def begin_second_factor(
-    response: Response, principal: Person, service: SecondFactorServiceDep
+    response: Response, principal: RecentPerson, service: SecondFactorServiceDep
 ) -> EnrolmentOut:
     """Answer a secret for an authenticator app (TOTP), to be confirmed with a code.
 
@@ -68,14 +67,13 @@ async def begin_second_factor(
 @router.post(
     "/auth/second-factor/confirm",
     summary="Confirm your second factor",
-    dependencies=[proven_recently()],
     responses=problems(404, 409, 422, 429),
 )
 @limited_as(RouteClass.SIGN_IN)
 async def confirm_second_factor(
     body: CodeIn,
     response: Response,
-    principal: Person,
+    principal: RecentPerson,
     service: SecondFactorServiceDep,
 ) -> RecoveryCodes:
     """Be asked for a code from the next sign-in on; answers the recovery codes."""
@@ -88,11 +86,10 @@ async def confirm_second_factor(
     "/auth/second-factor/recovery-codes",
     summary="Renew your recovery codes",
     status_code=201,
-    dependencies=[sensitive()],
     responses=problems(404),
 )
 async def renew_recovery_codes(
-    response: Response, principal: Person, service: SecondFactorServiceDep
+    response: Response, principal: ProvenPerson, service: SecondFactorServiceDep
 ) -> RecoveryCodes:
     """Answer new recovery codes; those so far are good no longer."""
     codes = await service.renew_recovery_codes(principal)
@@ -104,11 +101,10 @@ async def renew_recovery_codes(
     "/auth/second-factor",
     summary="Remove your second factor",
     status_code=204,
-    dependencies=[sensitive()],
     responses=problems(404),
 )
 async def remove_second_factor(
-    principal: Person, service: SecondFactorServiceDep
+    principal: ProvenPerson, service: SecondFactorServiceDep
 ) -> None:
     """Be asked for no code any more, as before you change to another telephone."""
     await service.remove(principal.subject)
@@ -118,13 +114,12 @@ async def remove_second_factor(
     "/users/{user_id}/second-factor",
     summary="Remove a user's second factor",
     status_code=204,
-    dependencies=[sensitive()],
     responses=problems(404, 422),
 )
 async def remove_second_factor_of_user(
     user_id: UUID,
     session: WriteDb,
-    principal: Annotated[Principal, requires("users:manage")],
+    principal: Annotated[Principal, requires("users:manage", sensitive=True)],
     service: SecondFactorServiceDep,
     sessions: SessionServiceDep,
 ) -> None:

@@ -25,7 +25,6 @@ from robosure.platform.http import (
     WriteDb,
     problems,
     requires,
-    sensitive,
     set_etag,
 )
 
@@ -53,13 +52,12 @@ def _user_service(
     "/users",
     summary="Register a user",
     status_code=201,
-    dependencies=[sensitive()],
     responses=problems(404, 409, 422),
 )
 async def register_user(
     body: UserIn,
     response: Response,
-    principal: Annotated[Principal, requires("users:manage")],
+    principal: Annotated[Principal, requires("users:manage", sensitive=True)],
     service: Annotated[UserService, Depends(_user_service)],
 ) -> UserOut:
     """Take a person into your organisation, or, as an insurer, into a customer's."""
