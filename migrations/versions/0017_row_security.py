@@ -87,16 +87,16 @@ _MANAGED: Final = f"""
     organisation_id = {_OWN} OR {_INSURER} AND EXISTS (
       SELECT FROM identity.organisations o
       WHERE o.id = organisation_id AND o.kind <> 'insurer')
-"""
+"""  # nosec B608 # our names
 
 
 def _through(child: str, parent: str, key: str, *, of: str = "id") -> str:
-    return f"EXISTS (SELECT FROM {parent} p WHERE p.{of} = {child}.{key})"
+    return f"EXISTS (SELECT FROM {parent} p WHERE p.{of} = {child}.{key})"  # nosec B608 # our names
 
 
 def _of_robot(table: str, key: str = "robot_id") -> str:
     schema = table.partition(".")[0]
-    own = f"SELECT FROM {schema}.own_robots() own (id) WHERE own.id = {table}.{key}"
+    own = f"SELECT FROM {schema}.own_robots() own (id) WHERE own.id = {table}.{key}"  # nosec B608 # our names
     return f"{_INSURER} OR EXISTS ({own})"
 
 
@@ -142,14 +142,14 @@ _POLICIES: Final = {
     "payments.ledger_transactions": _PARTY,
     "payments.payouts": _PARTY,
     "payments.sandbox_operations": "false",
-    "platform.dead_letters": f"{_INSURER} OR EXISTS (SELECT FROM "
+    "platform.dead_letters": f"{_INSURER} OR EXISTS (SELECT FROM "  # nosec B608 # our names
     "eventflow.own_robots() own (id) WHERE CAST(own.id AS text) = subject)",
     "policies.certificates": _through(
         "certificates", "policies.transactions", "transaction_id"
     ),
     "policies.policies": _PARTY,
     "policies.quotes": _PARTY,
-    "policies.robot_ratings": f"insurer_id = {_OWN} OR EXISTS (SELECT FROM "
+    "policies.robot_ratings": f"insurer_id = {_OWN} OR EXISTS (SELECT FROM "  # nosec B608 # our names
     "policies.own_robots() own (id) WHERE own.id = robot_ratings.robot_id)",
     "policies.robot_scores": _of_robot("policies.robot_scores"),
     "policies.robots": f"{_INSURER} OR operator_id = {_OWN}",

@@ -52,7 +52,7 @@ def simulate_fleet(
         RFC 3339; and ``data``, canonical telemetry ready for JSON.
     """
     for index in range(robots):
-        chance = Random(f"{seed}/{index}")  # noqa: S311 - makes load, no secret
+        chance = Random(f"{seed}/{index}")  # nosec B311 # noqa: S311 - makes load, no secret
         arm = _Arm.built(chance, wear=(index + 1) / robots, seconds=round(hours * 3600))
         yield [
             {

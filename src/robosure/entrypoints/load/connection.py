@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, request: bytes) -> None:
         """Send a request; only while open and not busy."""
-        assert self._transport is not None  # noqa: S101 - the caller has asked is_open
+        assert self._transport is not None  # nosec B101 # noqa: S101 - the caller has asked is_open
         self.is_busy = True
         self._transport.write(request)
 

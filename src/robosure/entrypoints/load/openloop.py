@@ -227,7 +227,7 @@ class _Run:
         return body
 
     def _due_at(self, number: int) -> float:
-        assert self._rate is not None  # noqa: S101 - for the types
+        assert self._rate is not None  # nosec B101 # noqa: S101 - for the types
         return self._started + number / self._rate
 
     def _answered(self, connection: Connection, outcome: Outcome) -> None:

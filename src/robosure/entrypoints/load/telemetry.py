@@ -142,7 +142,7 @@ class Workload:
 
     def _events(self) -> Iterator[tuple[str, bytes]]:
         """Write the events with their kind, in the order in which they are sent."""
-        chance = Random(f"{self.seed}/faults")  # noqa: S311 - makes load, no secret
+        chance = Random(f"{self.seed}/faults")  # nosec B311 # noqa: S311 - makes load, no secret
         twice, late, bad = (
             percent / 100
             for percent in (

@@ -160,7 +160,7 @@ class Child:
             self._status.set_result(status)
 
     async def _listen(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - always a pipe
+        assert self._process.stdout is not None  # nosec B101 # noqa: S101 - always a pipe
         reader = asyncio.StreamReader()
         transport, _ = await self._loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), self._process.stdout
@@ -182,7 +182,7 @@ class Child:
 def _popen(spec: ChildSpec, gate: int) -> subprocess.Popen[bytes]:
     uid, gid = (spec.user.uid, spec.user.gid) if spec.user else (-1, -1)
     launcher = [sys.executable, "-I", "-S", _LAUNCHER, str(gate), str(uid), str(gid)]
-    return subprocess.Popen(
+    return subprocess.Popen(  # nosec B603 # our own commands, as a list
         [*launcher, *spec.command],
         env=None if spec.environment is None else dict(spec.environment),
         stdin=subprocess.DEVNULL,

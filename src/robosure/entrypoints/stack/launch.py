@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
-        os.execvp(command[0], command)  # noqa: S606 (a list, no shell)
+        os.execvp(command[0], command)  # nosec B606 # noqa: S606 (a list, no shell)
     except OSError as error:
         sys.exit(f"cannot run {command[0]}: {error.strerror}")
 

@@ -121,7 +121,7 @@ class Register:
         children = list(self._children.values())
         if self.on_change is not None:
             self.on_change(children)
-        assert self._supervisor is not None, "claim() comes first"  # noqa: S101 - no user can cause it
+        assert self._supervisor is not None, "claim() comes first"  # nosec B101 # noqa: S101 - no user can cause it
         content = {
             "supervisor": asdict(self._supervisor),
             "children": [asdict(record) for record in children],

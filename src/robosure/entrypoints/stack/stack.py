@@ -31,7 +31,7 @@ _Result = TypeVar("_Result")
 ADMIN_EMAIL = "admin@robosure.local"
 _COMMAND = (sys.executable, "-m", "robosure.entrypoints.cli")
 _PROBE_SECONDS = 5.0
-_ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (compared, not bound)
+_ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # nosec B104 # noqa: S104 (compared, not bound)
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -213,7 +213,7 @@ class _Keeper:
     async def bury(self) -> int:
         """Clean up after the process and forget it."""
         child = self._child
-        assert child is not None, "nothing was started"  # noqa: S101 - no user can cause it
+        assert child is not None, "nothing was started"  # nosec B101 # noqa: S101 - no user can cause it
         status = await child.bury()
         self._register.remove(child.pid)
         self._child = None
@@ -290,5 +290,5 @@ class _Keeper:
             if isinstance(error, OSError):
                 name = self._spec.name
                 error = StackError(f"cannot start {name}: {error}")
-            assert error is not None, "a keeper never returns"  # noqa: S101 - no user can cause it
+            assert error is not None, "a keeper never returns"  # nosec B101 # noqa: S101 - no user can cause it
             self._failure.set_exception(error)

@@ -101,7 +101,9 @@ def _entry(name: str) -> pwd.struct_passwd | None:
 def _create(name: str) -> pwd.struct_passwd | None:
     command = ["useradd", "--system", "--no-create-home", "--user-group", name]
     try:
-        subprocess.run(command, check=False, capture_output=True)
+        subprocess.run(  # nosec B603 # our own command, as a list
+            command, check=False, capture_output=True
+        )
     except FileNotFoundError:
         return None
     # Asked again instead of trusted: another start may have made it meanwhile.

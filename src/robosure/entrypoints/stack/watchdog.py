@@ -57,7 +57,7 @@ class Watchdog:
         os.write(self._lifeline, message.encode())
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        return subprocess.Popen(  # nosec B603 # our own module
             [sys.executable, "-I", "-m", _MODULE, str(self._pipe)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

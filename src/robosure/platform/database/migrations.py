@@ -74,7 +74,7 @@ async def _revision_of(url: str) -> str | None:
             found = await connection.execute(exists, {"name": HISTORY_TABLE})
             if not found.scalar_one():
                 return None
-            revision = text(f"SELECT version_num FROM {HISTORY_TABLE}")  # noqa: S608 - a constant
+            revision = text(f"SELECT version_num FROM {HISTORY_TABLE}")  # nosec B608 # noqa: S608 - a constant
             return (await connection.execute(revision)).scalar_one_or_none()
     finally:
         await engine.dispose()

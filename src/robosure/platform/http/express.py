@@ -74,7 +74,7 @@ class ExpressLane:
                 "and headers, and for nothing else"
             )
         (guard,) = guards
-        assert isinstance(guard.call, Requires)  # noqa: S101 - for the type checkers
+        assert isinstance(guard.call, Requires)  # nosec B101 # noqa: S101 - for the type checkers
         if guard.call.sensitive:
             raise TypeError(f"{route.path}: an express route is not sensitive")
         self._app = app

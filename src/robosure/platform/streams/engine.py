@@ -55,7 +55,7 @@ _FIRST_ITEMS_PER_ENTRY: Final = 100.0
 def backoff(attempt: int, longest: float = _LONGEST_BACKOFF) -> float:
     """Return seconds to wait after that many failures: doubling, with jitter."""
     seconds = min(longest, _FIRST_BACKOFF * 2.0 ** min(attempt, 20))
-    return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
+    return seconds * random.uniform(0.5, 1.0)  # nosec B311 # noqa: S311 - jitter, no secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ _MAC_BYTES: Final = 32
 class Factor(StrEnum):
     """How somebody proved who they are (RFC 8176)."""
 
-    PASSWORD = "pwd"  # noqa: S105 - the name of a method
+    PASSWORD = "pwd"  # nosec B105 # noqa: S105 - the name of a method
     ONE_TIME_CODE = "otp"
 
 
@@ -45,8 +45,8 @@ class Ending(StrEnum):
 
     SIGNED_OUT = "signed_out"
     REVOKED = "revoked"
-    TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a reason
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason
+    TOKEN_REUSED = "refresh_token_reused"  # nosec B105 # noqa: S105 - a reason
+    PASSWORD_CHANGED = "password_changed"  # nosec B105 # noqa: S105 - a reason
     ACCESS_CHANGED = "access_changed"
 
 

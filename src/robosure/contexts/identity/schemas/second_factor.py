@@ -28,7 +28,7 @@ class EnrolmentOut(OutputModel):
 
     model_config = ConfigDict(
         json_schema_extra=example(
-            secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",  # noqa: S106 - an example
+            secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",  # nosec B106 # noqa: S106 - an example
             uri="otpauth://totp/Robosure:ada%40robosure.example"
             "?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Robosure",
         )

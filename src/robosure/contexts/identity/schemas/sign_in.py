@@ -43,7 +43,7 @@ class PasswordChange(InputModel):
 
     model_config = ConfigDict(
         json_schema_extra=example(
-            current_password="correct horse battery",  # noqa: S106 - an example
+            current_password="correct horse battery",  # nosec B106 # noqa: S106 - an example
             new_password="staple at the edge of it",  # noqa: S106 - an example
         )
     )
@@ -80,7 +80,7 @@ class AccessToken(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra=example(
-            access_token="eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIw.c2ln",  # noqa: S106 - an example
+            access_token="eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIw.c2ln",  # nosec B106 # noqa: S106 - an example
             token_type="bearer",  # noqa: S106 - a kind of token
             expires_in=600,
         )
@@ -99,7 +99,7 @@ class TokenPair(AccessToken):
 
     model_config = ConfigDict(
         json_schema_extra=example(
-            access_token="eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIw.c2ln",  # noqa: S106 - an example
+            access_token="eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIw.c2ln",  # nosec B106 # noqa: S106 - an example
             token_type="bearer",  # noqa: S106 - a kind of token
             expires_in=600,
             refresh_token="rbr_AZg6XnwQe05dUm8OWiwbAgAAAAGYOl58EHtOXVJvDlosGwI",  # noqa: S106 - an example

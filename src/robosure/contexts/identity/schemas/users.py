@@ -28,7 +28,7 @@ class UserIn(InputModel):
             organisation_id=INSURER,
             email="ada@robosure.example",
             name="Ada Lovelace",
-            password="correct horse battery",  # noqa: S106 - an example
+            password="correct horse battery",  # nosec B106 # noqa: S106 - an example
             roles=["adjuster"],
             skills=["cobot", "collision"],
         )

@@ -153,7 +153,7 @@ class WebhookEndpointWithSecret(OutputModel):
         json_schema_extra={
             "examples": [
                 {
-                    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",  # nosec B105 # an example
                     "endpoint": _ENDPOINT,
                 }
             ]

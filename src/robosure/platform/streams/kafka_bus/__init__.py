@@ -109,7 +109,7 @@ class KafkaBus(LoggerMixin):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(
                         stop.wait(),
-                        pause * random.uniform(0.5, 1.0),  # noqa: S311 - jitter
+                        pause * random.uniform(0.5, 1.0),  # nosec B311 # noqa: S311 - jitter
                     )
 
     @asynccontextmanager

@@ -130,7 +130,7 @@ class Archivist(LoggerMixin):
     async def delete_unarchived(self, portion: Portion) -> int:
         """Delete events of a type that is not archived; return how many."""
         deleting = text(
-            f"DELETE FROM {portion.table} WHERE ctid = ANY (ARRAY("  # noqa: S608 - our names
+            f"DELETE FROM {portion.table} WHERE ctid = ANY (ARRAY("  # nosec B608 # noqa: S608 - our names
             f"SELECT ctid FROM {portion.table} WHERE {portion.condition} "
             f"LIMIT {_DELETED_AT_ONCE}))"
         )
@@ -177,7 +177,7 @@ class Archivist(LoggerMixin):
     async def _groups(self, portion: Portion) -> AsyncIterator[list[Any]]:
         """Read the events by robot and time, which compresses well and is searched."""
         statement = text(
-            f"SELECT * FROM {portion.table} "  # noqa: S608 - our names
+            f"SELECT * FROM {portion.table} "  # nosec B608 # noqa: S608 - our names
             f"WHERE {portion.condition} ORDER BY subject, time, key"
         ).columns(*events.c)
         async with self._database.read() as session:

@@ -120,7 +120,7 @@ class Partitions(LoggerMixin):
 
     async def _without(self, table: Table, first: date, last: date) -> set[date]:
         statement = text(
-            f"SELECT DISTINCT day FROM {default_of(table)} "  # noqa: S608 - our names
+            f"SELECT DISTINCT day FROM {default_of(table)} "  # nosec B608 # noqa: S608 - our names
             "WHERE day BETWEEN :first AND :last"
         )
         async with self._database.read() as session:
@@ -142,10 +142,10 @@ class Partitions(LoggerMixin):
                 # Whoever had chosen the default by now would find it the wrong place.
                 f"LOCK TABLE ONLY {table.fullname} IN ACCESS EXCLUSIVE MODE",
                 f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE",
-                f"INSERT INTO {partition} SELECT * FROM {default} d "  # noqa: S608 - our names
+                f"INSERT INTO {partition} SELECT * FROM {default} d "  # nosec B608 # noqa: S608 - our names
                 f"WHERE day = '{day}' "
                 f"AND NOT EXISTS (SELECT 1 FROM {partition} p WHERE {same})",
-                f"DELETE FROM {default} WHERE day = '{day}'",  # noqa: S608 - our names
+                f"DELETE FROM {default} WHERE day = '{day}'",  # nosec B608 # noqa: S608 - our names
                 f"ALTER TABLE {table.fullname} ATTACH PARTITION {partition} "
                 f"FOR VALUES FROM ('{day}') TO ('{day + _DAY}')",
                 f"ALTER TABLE {partition} DROP CONSTRAINT of_day",
@@ -166,7 +166,7 @@ class Partitions(LoggerMixin):
             async with self._database.write() as session:
                 await _run(
                     session,
-                    f"INSERT INTO {partition_of(table, day)} "  # noqa: S608 - our names
+                    f"INSERT INTO {partition_of(table, day)} "  # nosec B608 # noqa: S608 - our names
                     f"SELECT * FROM {default} WHERE day = '{day}' "
                     f"AND ctid >= '({block},0)' "
                     f"AND ctid < '({block + _BLOCKS_AT_ONCE},0)' "

@@ -149,7 +149,7 @@ class RetentionService(LoggerMixin):
             if cleared_at is None:
                 return False
             late = text(
-                f"SELECT 1 FROM {portion.table} "  # noqa: S608 - our names
+                f"SELECT 1 FROM {portion.table} "  # nosec B608 # noqa: S608 - our names
                 "WHERE received_at > :since AND type = :type LIMIT 1"
             )
             # What was received shortly before may have been stored after.
@@ -181,7 +181,7 @@ class RetentionService(LoggerMixin):
 
     async def _count(self, table: str) -> dict[str, int]:
         statement = text(
-            f"SELECT type, count(*) AS count FROM {table} GROUP BY type ORDER BY type"  # noqa: S608 - our names
+            f"SELECT type, count(*) AS count FROM {table} GROUP BY type ORDER BY type"  # nosec B608 # noqa: S608 - our names
         )
         async with self._database.read() as session:
             counted: Any = await session.execute(statement)
