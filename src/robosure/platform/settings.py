@@ -151,6 +151,8 @@ class Settings(BaseSettings):
     max_body_bytes: PositiveInt = 8 * 1024 * 1024
     max_body_seconds: PositiveFloat = 60.0
     """How long a request's body may take to arrive."""
+    max_image_pixels: Annotated[int, Field(gt=0, le=80_000_000)] = 50_000_000
+    """How many pixels a picture may have, all its frames together."""
     processor_secret: SecretStr = SecretStr("sandbox")
     """Signs the payment processor's notifications."""
     encryption_key: SecretStr = SecretStr("development")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import Query, Response, UploadFile, status
@@ -38,7 +37,9 @@ from robosure.platform.http import (
     Principal,
     ReadDb,
     RouteClass,
+    UploadsDep,
     WriteDb,
+    download,
     limited_as,
     problems,
     requires,
@@ -151,15 +152,21 @@ async def attach_file(
     session: WriteDb,
     clock: ClockDep,
     files: FilesDep,
+    uploads: UploadsDep,
 ) -> AttachmentResponse:
-    """Attach a picture, PDF, CSV, JSON, gzip or MP4 file; the same one only once."""
-    attachment = await ClaimService.on(session, clock).attach(
-        claim_id,
+    """Attach a picture, PDF, CSV, JSON, gzip or MP4 file; the same one only once.
+
+    Which of these it is, its content tells: a media type that says otherwise is
+    refused, and the name given to it ends accordingly.
+    """
+    upload = await uploads.inspect(
         await file.read(),
-        name=_plain(file.filename),
-        content_type=file.content_type or "",
-        principal=principal,
-        files=files,
+        name=file.filename,
+        declared=file.content_type,
+        allowed=ALLOWED_CONTENT_TYPES,
+    )
+    attachment = await ClaimService.on(session, clock).attach(
+        claim_id, upload, principal=principal, files=files
     )
     return AttachmentResponse.model_validate(attachment)
 
@@ -337,20 +344,9 @@ async def retry_payout(
 
 
 async def _download(content: StoredContent, files: FileStorage) -> Response:
-    """Answer with a file that a browser saves and never shows as a page of ours."""
-    name = quote(content.name)
-    return Response(
+    return download(
         await read_verified(content, files),
+        name=content.name,
         media_type=content.content_type,
-        headers={
-            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
-            "ETag": f'"{content.sha256}"',
-            "X-Content-Type-Options": "nosniff",
-        },
+        sha256=content.sha256,
     )
-
-
-def _plain(filename: str | None) -> str:
-    """Keep the last part of a file's name, without what does not print."""
-    last = (filename or "").replace("\\", "/").rpartition("/")[2]
-    return "".join(filter(str.isprintable, last))[:255] or "attachment"

@@ -31,6 +31,7 @@ from robosure.platform.files import FileStorage
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import counter
 from robosure.platform.security import Principal
+from robosure.platform.uploads import Upload
 
 REPORTED: Final = counter("claims_reported_total", "Claims reported.", ["severity"])
 DECIDED: Final = counter("claims_decided_total", "Claims decided.", ["outcome"])
@@ -217,10 +218,8 @@ class ClaimService(LoggerMixin):
     async def attach(
         self,
         claim_id: UUID,
-        content: bytes,
+        upload: Upload,
         *,
-        name: str,
-        content_type: str,
         principal: Principal,
         files: FileStorage,
     ) -> Attachment:
@@ -236,11 +235,11 @@ class ClaimService(LoggerMixin):
         claim = await self._claims.get_for_update(
             claim_id, party_id=principal.organisation_id
         )
-        digest = sha256(content).hexdigest()
+        digest = sha256(upload.content).hexdigest()
         attachment = Attachment(
-            name=name,
-            content_type=content_type,
-            size=len(content),
+            name=upload.name,
+            content_type=upload.content_type,
+            size=len(upload.content),
             sha256=digest,
             file_key=f"claims/{claim.id}/attachments/{digest}",
             uploaded_by=principal.subject,
@@ -248,7 +247,7 @@ class ClaimService(LoggerMixin):
         )
         claim.attach(attachment)
         await self._claims.add_attachment_to(claim)
-        await files.put(attachment.file_key, content, content_type)
+        await files.put(attachment.file_key, upload.content, upload.content_type)
         return attachment
 
     async def _hand_out(self, claim: Claim) -> bool:

@@ -1,6 +1,7 @@
 """The HTTP layer: what a context's routes are written with."""
 
 from robosure.platform.http.access import Access, ProofDep, public, requires, signed_in
+from robosure.platform.http.downloads import attachment, download
 from robosure.platform.http.edge import (
     CacheDep,
     ClockDep,
@@ -13,6 +14,7 @@ from robosure.platform.http.edge import (
     RuntimeDep,
     SettingsDep,
     TokensDep,
+    UploadsDep,
     WriteDb,
     edge_of,
 )
@@ -59,7 +61,10 @@ __all__ = [
     "SourceDep",
     "ThrottleDep",
     "TokensDep",
+    "UploadsDep",
     "WriteDb",
+    "attachment",
+    "download",
     "edge_of",
     "express",
     "limited_as",

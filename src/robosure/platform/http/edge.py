@@ -27,6 +27,7 @@ from robosure.platform.security import (
 from robosure.platform.settings import Settings
 from robosure.platform.streams.pressure import Pressure
 from robosure.platform.streams.projections import Projection, StoredEvents
+from robosure.platform.uploads import Inspector
 
 T = TypeVar("T")
 
@@ -136,6 +137,13 @@ def _cache(edge: EdgeDep) -> Cache:
     return edge.runtime.cache
 
 
+def _uploads(edge: EdgeDep) -> Inspector:
+    return edge.kept(
+        Inspector,
+        lambda made: Inspector(max_pixels=made.runtime.settings.max_image_pixels),
+    )
+
+
 def _runtime(edge: EdgeDep) -> Runtime:
     return edge.runtime
 
@@ -159,6 +167,7 @@ def _pressure(edge: EdgeDep) -> Pressure:
 ClockDep = Annotated[Clock, Depends(_clock)]
 FilesDep = Annotated[FileStorage, Depends(_files)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
+UploadsDep = Annotated[Inspector, Depends(_uploads)]
 CacheDep = Annotated[Cache, Depends(_cache)]
 RuntimeDep = Annotated[Runtime, Depends(_runtime)]
 TokensDep = Annotated[Tokens, Depends(_tokens)]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from itertools import count
+from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
@@ -14,8 +17,18 @@ from robosure.kernel.ids import uuid7
 from tests.integration.contexts.claims.conftest import TELEMETRY, Scene
 from tests.support import code_of
 from tests.unit.contexts.claims.factories import INCIDENT
-
-PNG = b"\x89PNG\r\n\x1a\n and more"
+from tests.uploads import (
+    CSV,
+    JSON,
+    MP4,
+    PAGE,
+    PNG,
+    SVG,
+    a_bomb,
+    a_gzip,
+    a_pdf,
+    a_picture,
+)
 
 
 def a_file(
@@ -163,20 +176,133 @@ async def test_the_same_content_is_attached_once(scene: Scene) -> None:
     assert list(names) == ["fixture.png"]
 
 
-async def test_what_is_no_document_is_not_taken(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    ("content", "content_type", "name"),
+    [
+        (a_picture("JPEG"), "image/jpeg", "arm.jpeg"),
+        (a_picture("HEIF"), "image/heic", "IMG_0042.HEIC"),
+        (a_pdf(), "application/pdf", "offer.pdf"),
+        (CSV, "text/csv", "telemetry.csv"),
+        (JSON, "application/json", "telemetry.json"),
+        (a_gzip(), "application/gzip", "telemetry.json.gz"),
+        (MP4, "video/mp4", "stop.mp4"),
+    ],
+    ids=["jpeg", "heic", "pdf", "csv", "json", "gzip", "mp4"],
+)
+async def test_what_robots_and_phones_make_is_taken(
+    scene: Scene, content: bytes, content_type: str, name: str
+) -> None:
+    path = f"/claims/{await scene.report()}/attachments"
+    files = a_file(content, name, content_type)
+    attached = (await scene.holder.post(path, files=files)).json()
+    assert (attached["name"], attached["content_type"]) == (name, content_type)
+    answer = await scene.admin.get(f"{path}/{attached['id']}/content")
+    assert answer.content == content
+    assert answer.headers["content-type"] == content_type
+    assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        (a_file(b""), "attachment_empty"),
+        (a_file(PAGE, "page.html", "text/html"), "content_type_not_allowed"),
+        (a_file(PAGE, "arm.png", "image/png"), "content_type_not_allowed"),
+        (a_file(SVG, "arm.svg", "image/svg+xml"), "content_type_not_allowed"),
+        (a_file(a_picture("BMP")), "content_type_not_allowed"),
+        (a_file(content_type="text/html"), "content_type_contradicted"),
+        (a_file(a_pdf()), "content_type_contradicted"),
+        (a_file(CSV, "a.json", "application/json"), "content_type_contradicted"),
+        (a_file(PNG[:40]), "image_unreadable"),
+        (a_file(b"GIF89a=1;alert(1)//", "a.gif", "image/gif"), "image_unreadable"),
+        (a_file(a_bomb()), "image_too_large"),
+    ],
+    ids=map(str, count()),
+)
+async def test_what_is_not_what_it_must_be_is_refused_and_not_kept(
+    scene: Scene, files: Any, code: str
+) -> None:
     claim_id = await scene.report()
     path = f"/claims/{claim_id}/attachments"
-    for files, code in (
-        (a_file(content_type="text/html"), "content_type_not_allowed"),
-        (a_file(content=b""), "attachment_empty"),
-    ):
-        answer = await scene.holder.post(path, files=files)
-        assert answer.status_code == 422
-        assert code_of(answer) == code
+    before = await scene.claim(claim_id)
+    answer = await scene.holder.post(path, files=files)
+    assert (answer.status_code, code_of(answer)) == (422, code)
+    assert (await scene.admin.get(path)).json()["items"] == []
+    assert await scene.claim(claim_id) == before
+    assert kept(scene, claim_id) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("../../etc/passwd", "passwd.png"),
+        ("..\\..\\boot.ini", "boot.ini.png"),
+        ("arm.png\x00.html", "arm.png.html.png"),
+        ("arm\u202egnp.exe", "armgnp.exe.png"),
+        ("x" * 2_000, "x" * 200 + ".png"),
+    ],
+)
+async def test_a_name_is_a_label_and_names_nothing(
+    scene: Scene, name: str, label: str
+) -> None:
+    # given a file whose name would be somewhere else, something else or too long
+    claim_id = await scene.report()
+    path = f"/claims/{claim_id}/attachments"
+    attached = await sent_as_named(scene.holder, path, name)
+    # then it is kept under its hash, where files of that claim are
+    assert attached["name"] == label
+    assert kept(scene, claim_id) == [sha256(PNG).hexdigest()]
+    # and comes back by its label, as what it is
+    answer = await scene.admin.get(f"{path}/{attached['id']}/content")
+    said = answer.headers["content-disposition"]
+    assert said == f'attachment; filename="{label}"'
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_polyglot_comes_back_as_what_it_was_taken_for(scene: Scene) -> None:
+    # given a picture that is a page as well, if anybody takes it for one
+    path = f"/claims/{await scene.report()}/attachments"
+    both = PNG + PAGE
+    attached = (await scene.holder.post(path, files=a_file(both, "page.html"))).json()
+    assert attached["name"] == "page.html.png"
+    # then nothing tells a browser that it may be
+    answer = await scene.admin.get(f"{path}/{attached['id']}/content")
+    assert answer.content == both
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-disposition"].startswith("attachment; ")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+async def test_what_is_too_large_or_of_others_is_not_taken(scene: Scene) -> None:
+    path = f"/claims/{await scene.report()}/attachments"
     large = a_file(content=b"x" * (scene.runtime.settings.max_body_bytes + 1))
     answer = await scene.holder.post(path, files=large)
-    assert answer.status_code == 413
+    assert (answer.status_code, code_of(answer)) == (413, "body_too_large")
     strangers = scene.api.as_("policyholder", kind="operator")
     hidden = await strangers.post(path, files=a_file())
-    assert hidden.status_code == 404
+    assert (hidden.status_code, code_of(hidden)) == (404, "claim_not_found")
     assert (await scene.admin.get(path)).json()["items"] == []
+
+
+async def sent_as_named(client: httpx.AsyncClient, path: str, name: str) -> Any:
+    """Send a picture under a name that a client would not let through as it is."""
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="'
+        + name.encode()
+        + b'"\r\nContent-Type: image/png\r\n\r\n'
+        + PNG
+        + b"\r\n--b--\r\n"
+    )
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = await client.post(path, content=body, headers=form)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def kept(scene: Scene, claim_id: str) -> list[str]:
+    """Return what a claim's files are called where they are kept."""
+    home = scene.runtime.settings.files_directory
+    ours = home / "claims" / claim_id / "attachments"
+    return [path.name for path in ours.iterdir()] if ours.exists() else []

@@ -19,6 +19,7 @@ from robosure.platform.http import (
     Principal,
     ReadDb,
     RouteClass,
+    attachment,
     limited_as,
     problems,
     requires,
@@ -74,9 +75,8 @@ async def download_archive(
 ) -> Response:
     """Answer the events as Parquet, compressed with Zstandard."""
     key = await queries.file_key(archive_id)
-    named = f'attachment; filename="{key.rpartition("/")[2]}"'
     return Response(
         await files.get(key),
         media_type=MEDIA_TYPE,
-        headers={"Content-Disposition": named},
+        headers={"Content-Disposition": attachment(key.rpartition("/")[2])},
     )

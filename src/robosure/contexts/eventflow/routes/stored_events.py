@@ -33,6 +33,7 @@ from robosure.platform.http import (
     ReadDb,
     RouteClass,
     RuntimeDep,
+    attachment,
     limited_as,
     problems,
     requires,
@@ -146,7 +147,7 @@ async def export_events(
         form=form,
         today=runtime.clock.now().date(),
     )
-    named = f'attachment; filename="events.{form}"'
+    named = attachment(f"events.{form}")
     return StreamingResponse(
         content, media_type=form.media_type, headers={"Content-Disposition": named}
     )
