@@ -1,5 +1,7 @@
-"""Settings, from the environment and a ``.env`` file; the only place that reads them.
+"""Settings, from the environment, a ``.env`` file, and wherever secrets are kept.
 
+This is the only place that reads them. What is nearer wins: an argument, the
+environment, ``.env``, files of secrets, Azure Key Vault, Google Secret Manager.
 ``DATABASE_URL``, ``REDIS_URL``, ``LOG_LEVEL`` and ``ENVIRONMENT`` keep the names that
 every host knows; the rest begins with ``ROBOSURE_``.
 """
@@ -26,7 +28,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from robosure.platform.vaults import sources_of
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Network = IPv4Network | IPv6Network
@@ -186,7 +195,30 @@ class Settings(BaseSettings):
     """How long facts are kept once they are handed on; for ever by default, since
     projections are rebuilt from them."""
 
-    otlp_endpoint: str | None = None
+    otlp_endpoint: SecretStr | None = None
+
+    secrets_directories: Listed[Path] = ()
+    """Directories with a file for each secret, named as its variable is."""
+    azure_key_vault_url: str | None = None
+    google_secret_project: str | None = None
+    google_secret_endpoint: str | None = None
+    """Where Google's Secret Manager is asked, if not at its public address."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Add the places of secrets that the sources before them name."""
+        nearer = (init_settings, env_settings, dotenv_settings)
+        said: dict[str, Any] = {}
+        for source in reversed(nearer):
+            said |= source()
+        return (*nearer, *sources_of(settings_cls, said), file_secret_settings)
 
     @field_validator("allowed_hosts", "cors_origins")
     @classmethod

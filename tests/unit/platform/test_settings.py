@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import pprint
+import re
 from pathlib import Path
 from typing import Any
 
@@ -179,11 +182,57 @@ def test_what_is_refused_is_told_without_the_secrets_beside_it() -> None:
     assert "9f2b" not in str(refused.value)
 
 
-def test_settings_do_not_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://a:canary@db/x")
-    monkeypatch.setenv("ROBOSURE_ADMIN_PASSWORD", "canary")
-    monkeypatch.setenv("ROBOSURE_SMTP_PASSWORD", "canary")
-    assert "canary" not in repr(Settings())
+SECRETS = {
+    "admin_password": "ROBOSURE_ADMIN_PASSWORD",
+    "database_url": "DATABASE_URL",
+    "encryption_key": "ROBOSURE_ENCRYPTION_KEY",
+    "event_bus": "ROBOSURE_EVENT_BUS",
+    "otlp_endpoint": "ROBOSURE_OTLP_ENDPOINT",
+    "processor_secret": "ROBOSURE_PROCESSOR_SECRET",
+    "redis_url": "REDIS_URL",
+    "smtp_password": "ROBOSURE_SMTP_PASSWORD",
+}
+OPEN = {
+    "access_token_seconds",
+    "azure_key_vault_url",
+    "google_secret_endpoint",
+    "google_secret_project",
+    "secrets_directories",
+}
+"""Named like secrets, and only say how long these live, or where they are."""
+
+
+def test_what_is_named_like_a_secret_is_treated_as_one() -> None:
+    telling = re.compile("password|secret|token|_key$|_url$|_bus$|endpoint|dsn|credent")
+    named = {name for name in Settings.model_fields if telling.search(name)}
+    assert named - OPEN == set(SECRETS)
+
+
+@pytest.mark.parametrize(("field", "variable"), SECRETS.items())
+def test_settings_do_not_show_their_secrets(
+    monkeypatch: pytest.MonkeyPatch, field: str, variable: str
+) -> None:
+    # given a secret that is known nowhere else
+    monkeypatch.setenv(variable, "postgresql://a:canary@db/x")
+    settings = Settings()
+    assert "canary" in getattr(settings, field).get_secret_value()
+    # then no way to write the settings down writes it down
+    shown = [
+        repr(settings),
+        str(settings),
+        f"{settings!s} {settings!r}",
+        repr(settings.model_dump()),
+        str(dict(settings)),
+        settings.model_dump_json(),
+        json.dumps(settings.model_dump(mode="json")),
+        pprint.pformat(settings),
+        repr(vars(settings)),
+    ]
+    assert [each for each in shown if "canary" in each] == []
+    # and neither does an error about it
+    with pytest.raises(ValidationError) as refused:
+        settings.model_validate({**settings.model_dump(), field: ["canary"]})
+    assert "canary" not in str(refused.value)
 
 
 def test_a_process_reads_its_settings_once(monkeypatch: pytest.MonkeyPatch) -> None:
