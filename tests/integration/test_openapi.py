@@ -130,6 +130,27 @@ def test_every_operation_but_those_that_watch_documents_its_limit(
     assert documented == expected
 
 
+def test_every_operation_with_an_idempotency_key_documents_how_it_is_refused(
+    document: Json,
+) -> None:
+    keyed = {
+        name: operation["responses"]
+        for name, operation in operations(document)
+        if any(p["name"] == "Idempotency-Key" for p in operation.get("parameters", ()))
+    }
+    assert len(keyed) > 15
+    untold = [name for name, told in keyed.items() if not {"400", "422"} <= set(told)]
+    assert untold == []
+    # What is only sent on is never in flight: of each event there is one.
+    sent_on = {"POST /api/v1/events", "POST /api/v1/robots/{robot_id}/telemetry"}
+    never_in_flight = {
+        name
+        for name, told in keyed.items()
+        if "Retry-After" not in told.get("409", {}).get("headers", ())
+    }
+    assert never_in_flight == sent_on
+
+
 def test_every_error_is_a_problem_document(document: Json) -> None:
     wrong = {
         f"{name} {status}": sorted(answer.get("content", {}))

@@ -7,14 +7,13 @@ from typing import Final
 
 from sqlalchemy import delete, func
 
-from robosure.platform.http.idempotency import idempotency_keys
+from robosure.platform.http.idempotency import KEPT, idempotency_keys
 from robosure.platform.jobs import Job
 from robosure.platform.outbox import forget_published
 from robosure.platform.runtime import Runtime
 from robosure.platform.streams.inbox import inbox, redeliveries
 from robosure.platform.streams.projections.replays import drop_expired
 
-_IDEMPOTENCY_KEPT: Final = timedelta(hours=24)
 _REDELIVERIES_KEPT: Final = timedelta(days=1)
 
 
@@ -38,7 +37,7 @@ async def forget(runtime: Runtime, *_ids: str) -> None:
         )
         await session.execute(
             delete(idempotency_keys).where(
-                idempotency_keys.c.created_at < func.now() - _IDEMPOTENCY_KEPT
+                idempotency_keys.c.created_at <= func.now() - KEPT
             )
         )
 

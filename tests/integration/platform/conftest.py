@@ -29,7 +29,8 @@ async def testing_schema(opened_runtime: Runtime) -> AsyncIterator[None]:
         await connection.execute(text("DROP SCHEMA IF EXISTS testing CASCADE"))
         await connection.execute(text("CREATE SCHEMA testing"))
         await connection.run_sync(testing_metadata.create_all)
-        for what in ("USAGE ON SCHEMA", "ALL ON ALL TABLES IN SCHEMA"):
+        everything = "ALL ON ALL TABLES IN SCHEMA", "ALL ON ALL SEQUENCES IN SCHEMA"
+        for what in ("USAGE ON SCHEMA", *everything):
             await connection.execute(
                 text(f"GRANT {what} testing TO {APP_ROLE}, {PLATFORM_ROLE}")
             )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
-from sqlalchemy import func, select
+import pytest
+from sqlalchemy import func, select, update
 
 from robosure.kernel.ids import uuid7
 from robosure.platform.audit import audit_entries
 from robosure.platform.database import Database
-from robosure.platform.http.idempotency import idempotency_keys
+from robosure.platform.housekeeping import forget
+from robosure.platform.http.idempotency import KEPT, idempotency_keys
+from robosure.platform.runtime import Runtime
 from tests.integration.platform.testing.app import Gates
-from tests.integration.platform.testing.cart import carts
+from tests.integration.platform.testing.cart import carts, effects
 from tests.support import ApiClient, code_of
 
 KEY = {"Idempotency-Key": "intent-1"}
@@ -70,7 +74,7 @@ async def test_while_the_first_is_in_flight_the_second_is_told_so(
         second = await client.post("/carts", json={"name": "held"}, headers=KEY)
         Gates.leave.set()
         # then
-        assert second.status_code == 409
+        assert (second.status_code, second.headers["Retry-After"]) == (409, "1")
         assert code_of(second) == "idempotency_key_in_flight"
         done = await first
         third = await client.post("/carts", json={"name": "held"}, headers=KEY)
@@ -139,10 +143,110 @@ async def test_a_form_can_be_repeated_too(web: ApiClient, db: Database) -> None:
     assert await counted(db) == (1, 1, 1)
 
 
-async def test_a_key_that_is_too_long_is_refused(web: ApiClient, db: Database) -> None:
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        '""',
+        "x" * 256,
+        f'"{"x" * 256}"',
+        '"never closed',
+        'never opened"',
+        "two words",
+        "one,two",
+        '"one", "two"',
+        r'"one\two"',
+        '"one";parameter=2',
+        "\xe9",
+    ],
+)
+async def test_what_is_no_key_is_malformed(
+    web: ApiClient, db: Database, key: str
+) -> None:
     async with web.as_("underwriter") as client:
         refused = await client.post(
-            "/carts", json={"name": "a"}, headers={"Idempotency-Key": "x" * 256}
+            "/carts",
+            json={"name": "a"},
+            headers=[(b"Idempotency-Key", key.encode("latin-1"))],
         )
-    assert (refused.status_code, code_of(refused)) == (422, "invalid_request")
+    assert (refused.status_code, code_of(refused)) == (400, "invalid_idempotency_key")
     assert await counted(db) == (0, 0, 0)
+
+
+async def test_two_keys_are_none(web: ApiClient, db: Database) -> None:
+    twice = [("Idempotency-Key", "one"), ("Idempotency-Key", "two")]
+    async with web.as_("underwriter") as client:
+        refused = await client.post("/carts", json={"name": "a"}, headers=twice)
+    assert (refused.status_code, code_of(refused)) == (400, "invalid_idempotency_key")
+    assert await counted(db) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("written", "again"),
+    [
+        ("x" * 255, f'"{"x" * 255}"'),
+        ('"two words"', '"two words"'),
+        (r'"a \"b\" \\ c"', r'"a \"b\" \\ c"'),
+    ],
+)
+async def test_a_key_may_be_in_quotes_as_the_draft_has_it(
+    web: ApiClient, db: Database, written: str, again: str
+) -> None:
+    async with web.as_("underwriter") as client:
+        answers = [
+            await client.post(
+                "/carts", json={"name": "a"}, headers={"Idempotency-Key": key}
+            )
+            for key in (written, again)
+        ]
+    assert [a.status_code for a in answers] == [201, 201]
+    assert answers[0].content == answers[1].content
+    assert await counted(db) == (1, 1, 1)
+
+
+async def _grow_old(db: Database, by: timedelta) -> None:
+    """Let so much time pass for the kept answers."""
+    async with db.write() as session:
+        await session.execute(
+            update(idempotency_keys).values(
+                created_at=idempotency_keys.c.created_at - by
+            )
+        )
+
+
+async def test_a_key_is_kept_for_a_day_and_then_free_again(
+    web: ApiClient, db: Database, runtime: Runtime
+) -> None:
+    async with web.as_("underwriter") as client:
+
+        async def send() -> httpx.Response:
+            return await client.post("/tallies", json={"name": "a"}, headers=KEY)
+
+        first = await send()
+        # when it is almost a day later, and what is old was swept away
+        await _grow_old(db, timedelta(hours=23, minutes=59))
+        await forget(runtime)
+        assert (await send()).content == first.content
+        # and when the day is over, before anything is swept away
+        await _grow_old(db, timedelta(minutes=1))
+        second = await send()
+        # then it is another intent, which is kept for a day of its own
+        assert second.content != first.content
+        assert "Idempotency-Replayed" not in second.headers
+        await forget(runtime)
+        assert (await send()).content == second.content
+    async with db.read() as session:
+        tallies = await session.execute(select(func.count()).select_from(effects))
+    assert tallies.scalar_one() == 2
+
+
+async def test_a_swept_key_is_free_again_for_any_request(
+    web: ApiClient, db: Database, runtime: Runtime
+) -> None:
+    async with web.as_("underwriter") as client:
+        await client.post("/carts", json={"name": "a"}, headers=KEY)
+        await _grow_old(db, KEPT)
+        await forget(runtime)
+        assert await counted(db) == (1, 0, 1)
+        other = await client.post("/carts", json={"name": "b"}, headers=KEY)
+    assert (other.status_code, other.json()["name"]) == (201, "b")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import Depends, Header, HTTPException, Query, Request, Response
+from fastapi import Depends, HTTPException, Query, Request, Response
 from pydantic import AwareDatetime
 
 from robosure.contexts.robots import queries
@@ -50,6 +50,7 @@ from robosure.contexts.robots.service import (
 from robosure.platform.http import (
     ApiRouter,
     Cursor,
+    IdempotencyKey,
     Idempotent,
     IfMatch,
     Page,
@@ -358,14 +359,7 @@ async def send_telemetry(
     principal: Annotated[Principal, requires("telemetry:write")],
     body: Annotated[Body, Depends(_body)],
     service: Annotated[TelemetryService, Depends(_telemetry)],
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            max_length=255,
-            description="Makes repeating this request safe.",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> TelemetryReceipt:
     """Map up to 1,000 rows to canonical telemetry, and say which could not be read.
 

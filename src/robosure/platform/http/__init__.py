@@ -20,6 +20,7 @@ from robosure.platform.http.edge import (
 )
 from robosure.platform.http.express import express
 from robosure.platform.http.idempotency import ApiRouter, Idempotent
+from robosure.platform.http.idempotency_key import IdempotencyKey
 from robosure.platform.http.limits import RouteClass, limited_as
 from robosure.platform.http.messages import AsyncApiDep, MessagesDep
 from robosure.platform.http.models import InputModel, MoneyModel, OutputModel
@@ -41,6 +42,7 @@ __all__ = [
     "Edge",
     "EndedSessionsDep",
     "FilesDep",
+    "IdempotencyKey",
     "Idempotent",
     "IfMatch",
     "InputModel",

@@ -2,7 +2,8 @@
 
 The answer is stored in the transaction of the effect, so neither can exist without the
 other. Same key and same request: the stored answer again. Same key, another request:
-422. The first one still in flight: 409.
+422. The first one still in flight: 409, and when to come again. A key is its
+principal's own, and after :data:`KEPT` it is free again.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import base64
 import hashlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from sqlalchemy import (
@@ -26,17 +28,21 @@ from sqlalchemy import (
     Text,
     Uuid,
     func,
-    insert,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from robosure.kernel.errors import Invalid, InvalidState
+from robosure.kernel.errors import Invalid, InvalidState, Malformed
 from robosure.platform.database.mapping import PLATFORM_SCHEMA, metadata
 from robosure.platform.database.session import WriteSession
 from robosure.platform.http.access import authenticate
 from robosure.platform.http.edge import WriteDb
+from robosure.platform.http.idempotency_key import NAME, IdempotencyKey
 from robosure.platform.security import Principal
+
+KEPT: Final = timedelta(hours=24)
+"""How long an answer is kept; the same key then begins something new."""
+_RETRY_AFTER_SECONDS: Final = 1
 
 idempotency_keys = Table(
     "idempotency_keys",
@@ -77,27 +83,27 @@ async def _claim(
     request: Request,
     session: WriteDb,
     principal: Annotated[Principal, Depends(authenticate)],
-    key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            max_length=255,
-            description="Makes repeating this safe: a fresh UUID per intent.",
-        ),
-    ] = None,
+    key: IdempotencyKey = None,
 ) -> None:
     if key is None:
         return
+    if len(request.headers.getlist(NAME)) > 1:
+        raise Malformed("invalid_idempotency_key", reason="more than one")
     fingerprint = await _fingerprint(request)
     lock = func.hashtextextended(f"{principal.subject}:{key}", 0)
     locked = await session.execute(select(func.pg_try_advisory_xact_lock(lock)))
     if not locked.scalar_one():
-        raise InvalidState("idempotency_key_in_flight", key=key)
+        raise InvalidState(
+            "idempotency_key_in_flight",
+            key=key,
+            retry_after_seconds=_RETRY_AFTER_SECONDS,
+        )
     stored = (
         await session.execute(
             select(idempotency_keys).where(
                 idempotency_keys.c.subject == principal.subject,
                 idempotency_keys.c.key == key,
+                idempotency_keys.c.created_at > func.now() - KEPT,
             )
         )
     ).first()
@@ -132,7 +138,7 @@ class _Route(APIRoute):
         answer = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            if "idempotency-key" in request.headers:
+            if NAME in request.headers:
                 await request.body()  # kept, for the fingerprint of a parsed form
             try:
                 response = await answer(request)
@@ -148,14 +154,19 @@ class _Route(APIRoute):
 
 async def _store(claim: _Claim, response: Response) -> None:
     kept = {"content-type", "location", "etag"}
+    answer = {
+        "fingerprint": claim.fingerprint,
+        "status": response.status_code,
+        "headers": {k: v for k, v in response.headers.items() if k in kept},
+        "body": base64.b64encode(bytes(response.body)).decode(),
+    }
+    # One that is there already is past its time, and was not swept away yet.
     await claim.session.execute(
-        insert(idempotency_keys).values(
-            subject=claim.subject.subject,
-            key=claim.key,
-            fingerprint=claim.fingerprint,
-            status=response.status_code,
-            headers={k: v for k, v in response.headers.items() if k in kept},
-            body=base64.b64encode(bytes(response.body)).decode(),
+        insert(idempotency_keys)
+        .values(subject=claim.subject.subject, key=claim.key, **answer)
+        .on_conflict_do_update(
+            constraint=idempotency_keys.primary_key,
+            set_={**answer, "created_at": func.now()},
         )
     )
 

@@ -7,15 +7,19 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from robosure.platform.http.idempotency_key import NAME
 from robosure.platform.http.limits import UNLIMITED
 from robosure.platform.http.problems import MEDIA_TYPE, Problem, example_of
 
-_LIMITED: Final[dict[str, Any]] = {
+_RETRY_AFTER: Final[dict[str, Any]] = {
     "Retry-After": {
         "description": "After how many seconds to try again.",
         "schema": {"type": "integer"},
         "example": 1,
-    },
+    }
+}
+_LIMITED: Final[dict[str, Any]] = {
+    **_RETRY_AFTER,
     "RateLimit-Policy": {
         "description": "The limit: its name, quota and window in seconds.",
         "schema": {"type": "string"},
@@ -48,8 +52,12 @@ def _corrected(document: dict[str, Any]) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             answers: dict[str, Any] = operation["responses"]
-            if "requestBody" in operation:
+            keyed = any(p["name"] == NAME for p in operation.get("parameters", ()))
+            if keyed or "requestBody" in operation:
                 answers.setdefault(str(HTTPStatus.BAD_REQUEST.value), {})
+            conflict = str(HTTPStatus.CONFLICT.value)
+            if keyed and conflict in answers:
+                answers[conflict]["headers"] = _RETRY_AFTER
             if path not in UNLIMITED:
                 limited = str(HTTPStatus.TOO_MANY_REQUESTS.value)
                 answers.setdefault(limited, {})["headers"] = _LIMITED

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from robosure.kernel.errors import DomainError, ErrorKind
 from robosure.platform.http.edge import methods_at, template_of
+from robosure.platform.http.idempotency_key import NAME as IDEMPOTENCY_KEY
 from robosure.platform.http.refusals import ACCESS_REFUSED, note_refusal
 from robosure.platform.logging import get_logger
 from robosure.platform.metrics import APP_ERRORS
@@ -140,11 +141,16 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
         )
         for each in error.errors()
     ]
-    malformed = any(each.code == "json_invalid" for each in found)
+    code = "invalid_request"
+    if any(each.field == f"header.{IDEMPOTENCY_KEY}" for each in found):
+        code = "invalid_idempotency_key"
+    elif any(each.code == "json_invalid" for each in found):
+        code = "malformed_json"
+    readable = code == "invalid_request"
     return problem_response(
         request.scope,
-        HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY,
-        code="malformed_json" if malformed else "invalid_request",
+        HTTPStatus.UNPROCESSABLE_ENTITY if readable else HTTPStatus.BAD_REQUEST,
+        code=code,
         detail="; ".join(f"{each.field}: {each.detail}" for each in found[:3]),
         errors=found,
     )

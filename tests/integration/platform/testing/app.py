@@ -40,7 +40,7 @@ from robosure.platform.security import Passwords, RoleCatalogue, Tokens
 from robosure.platform.settings import Settings
 from robosure.platform.streams.bus import INGEST
 from robosure.platform.streams.pressure import Pressure
-from tests.integration.platform.testing.cart import Cart, carts
+from tests.integration.platform.testing.cart import Cart, carts, effects
 
 MAX_BODY = 10_000
 PERMISSIONS = {"carts:write": {"admin", "underwriter"}, "carts:read": {"admin"}}
@@ -93,6 +93,15 @@ async def add_cart(session: WriteDb, new: NewCart, response: Response) -> CartSh
 )
 async def add_by_form(session: WriteDb, name: Annotated[str, Form()]) -> CartShown:
     return CartShown.model_validate(await _add(session, NewCart(name=name)))
+
+
+@router.post(
+    "/tallies", status_code=201, dependencies=[requires("carts:write"), Idempotent]
+)
+async def add_tally(session: WriteDb, new: NewCart) -> dict[str, int]:
+    statement = insert(effects).values(group="tally", what=new.name)
+    added = await session.execute(statement.returning(effects.c.id))
+    return {"number": added.scalar_one()}
 
 
 @router.get("/carts", dependencies=[requires("carts:read")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Final
 
-from fastapi import Header, HTTPException, Request
+from fastapi import HTTPException, Request
 
 from robosure.contexts.eventflow.repository import SqlKnownRobots
 from robosure.contexts.eventflow.schemas import SAMPLE, Receipt
@@ -15,6 +15,7 @@ from robosure.contexts.eventflow.service.voice import RememberedRobots
 from robosure.platform.http import (
     ApiRouter,
     Edge,
+    IdempotencyKey,
     Principal,
     RouteClass,
     edge_of,
@@ -73,14 +74,7 @@ async def send_events(
     *,
     request: Request,
     principal: Annotated[Principal, requires("events:write")],
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            max_length=255,
-            description="Makes repeating this request safe.",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Receipt:
     """Take in up to 1,000 events, and say which were refused, and why.
 
