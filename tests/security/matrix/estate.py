@@ -215,6 +215,8 @@ async def _belongings(
     own = world.api.as_(admin_role, organisation=organisation, kind=kind)
     user = answered(await world.admin.post("/users", json=person), 201)
     api_key = answered(await world.admin.post("/api-keys", json=key), 201)
+    rotate = f"/api-keys/{api_key['api_key']['id']}/rotate"
+    answered(await world.admin.post(rotate, json={}), 201)
     endpoint = answered(await own.post("/webhook-endpoints", json=hook), 201)[
         "endpoint"
     ]

@@ -169,6 +169,14 @@ IDENTITY: Final = (
         changes={"organisation_id": "{organisation}", "scopes": ["products:read"]},
     ),
     Row(f"GET {_V1}/api-keys", "api-keys:manage", lists="api_key"),
+    # Whoever may is told that this key was rotated already.
+    Row(
+        f"POST {_V1}/api-keys/{{api_key_id}}/rotate",
+        "api-keys:manage",
+        "/api-keys/{api_key}/rotate",
+        answer=409,
+        others=404,
+    ),
     Row(
         f"DELETE {_V1}/api-keys/{{api_key_id}}",
         "api-keys:manage",

@@ -113,6 +113,14 @@ class ApiKeys(Protocol):
         """
         ...
 
+    async def locked(self, api_key_id: UUID) -> ApiKey:
+        """Return one, as it is now, which nobody else changes until the end.
+
+        Raises:
+            NotFound: there is none.
+        """
+        ...
+
     async def presented(self, key: str) -> ApiKey | None:
         """Return the one whose key this is, if there is one."""
         ...

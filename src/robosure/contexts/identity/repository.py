@@ -127,6 +127,15 @@ class SqlApiKeys:
             raise NotFound("api_key_not_found", api_key_id=api_key_id)
         return found
 
+    async def locked(self, api_key_id: UUID) -> ApiKey:
+        """Return one, as it is now, which nobody else changes until the end."""
+        found = await self._session.get(
+            ApiKey, api_key_id, with_for_update=True, populate_existing=True
+        )
+        if found is None:
+            raise NotFound("api_key_not_found", api_key_id=api_key_id)
+        return found
+
     async def presented(self, key: str) -> ApiKey | None:
         """Return the one whose key this is, if there is one."""
         statement = select(ApiKey).where(api_keys.c.digest == digest_of(key))

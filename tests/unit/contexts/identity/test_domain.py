@@ -10,13 +10,16 @@ from uuid import UUID
 import pytest
 
 from robosure.contexts.identity.domain import (
+    DEVICE_ROLE,
     ApiKey,
+    KeyKind,
     Organisation,
     OrganisationKind,
     User,
     digest_of,
     normalised_email,
     roles_in_effect,
+    roles_of_keys,
 )
 from robosure.contexts.identity.events import (
     OrganisationRegistered,
@@ -58,6 +61,7 @@ def a_user(organisation: Organisation | None = None, **given: Any) -> User:
 def a_key(**given: Any) -> tuple[ApiKey, str]:
     values: dict[str, Any] = {
         "organisation_id": uuid7(),
+        "kind": KeyKind.ROBOT if given.get("robot_id") else KeyKind.FLEET,
         "name": "Cell 4",
         "scopes": ["events:write"],
         "grantable": {"events:write", "robots:read"},
@@ -358,3 +362,166 @@ def test_a_use_is_written_down_once_a_minute() -> None:
     # then
     assert not stored.use_is_news_at(NOON + timedelta(seconds=59))
     assert stored.use_is_news_at(NOON + timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(
+    ("organisation", "kind"),
+    [
+        (OrganisationKind.OPERATOR, KeyKind.FLEET),
+        (OrganisationKind.MANUFACTURER, KeyKind.MANUFACTURER),
+        (OrganisationKind.INSURER, KeyKind.INSURER),
+    ],
+)
+def test_the_kind_of_a_key_follows_from_whose_it_is_and_what_it_is_bound_to(
+    organisation: OrganisationKind, kind: KeyKind
+) -> None:
+    assert KeyKind.of(organisation, robot_id=None) is kind
+    assert KeyKind.of(organisation, robot_id=None, asked=kind) is kind
+    assert KeyKind.of(organisation, robot_id=ROBOT) is KeyKind.ROBOT
+    for asked, robot_id in ((KeyKind.ROBOT, None), (kind, ROBOT)):
+        with pytest.raises(Invalid) as error:
+            KeyKind.of(organisation, robot_id=robot_id, asked=asked)
+        actual = kind if robot_id is None else KeyKind.ROBOT
+        assert refused(error) == (
+            "wrong_api_key_kind",
+            {"expected": actual.value, "actual": asked.value},
+        )
+
+
+def test_a_robot_s_key_carries_what_can_be_told_from_other_robots() -> None:
+    wide = {"robots:manage", "events:write", "api-keys:manage"}
+    with pytest.raises(Invalid) as error:
+        a_key(scopes=wide, grantable=wide, robot_id=ROBOT)
+    assert refused(error) == (
+        "scopes_not_for_one_robot",
+        {"scopes": "api-keys:manage, robots:manage"},
+    )
+    fleet, _ = a_key(scopes=wide, grantable=wide)
+    assert fleet.permissions == wide
+
+
+def test_a_robot_s_key_of_before_opens_and_hands_on_no_more_than_it_may() -> None:
+    # given one that was made when it could carry anything
+    old, _ = a_key(robot_id=ROBOT)
+    old.scopes = ("events:write", "robots:manage")
+    assert old.permissions == {"events:write"}
+    # when it is rotated
+    new, _ = rotated(old)
+    assert (new.kind, new.scopes) == (KeyKind.ROBOT, ("events:write",))
+
+
+def test_keys_carry_what_the_organisation_s_people_and_devices_may() -> None:
+    assert roles_of_keys(OrganisationKind.MANUFACTURER) == {
+        "manufacturer_admin",
+        DEVICE_ROLE,
+    }
+    assert roles_of_keys(OrganisationKind.OPERATOR) == {
+        "operator_admin",
+        "policyholder",
+        DEVICE_ROLE,
+    }
+    assert "admin" in roles_of_keys(OrganisationKind.INSURER)
+
+
+# --- rotation -------------------------------------------------------------------------
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def rotated(key: ApiKey, **given: Any) -> tuple[ApiKey, str]:
+    values: dict[str, Any] = {
+        "overlap": DAY,
+        "grantable": {"events:write", "robots:read"},
+        "by": ADMIN,
+        "at": NOON,
+    }
+    return key.rotate(**(values | given))
+
+
+def test_a_successor_is_the_same_but_for_its_secret() -> None:
+    # given a key of ten days, bound to a robot
+    old, first = a_key(robot_id=ROBOT, expires_at=NOON + 10 * DAY)
+    # when it is rotated a day before its end, by somebody else
+    by, at = uuid7(), NOON + 9 * DAY
+    new, second = rotated(old, overlap=2 * HOUR, by=by, at=at)
+    # then another secret opens the same, for ten days more
+    assert first != second
+    assert new.digest == digest_of(second)
+    assert second.startswith(f"{new.prefix}_")
+    assert (new.organisation_id, new.kind, new.name, new.scopes, new.robot_id) == (
+        old.organisation_id,
+        KeyKind.ROBOT,
+        old.name,
+        old.scopes,
+        ROBOT,
+    )
+    assert (new.created_by, new.created_at, new.expires_at) == (by, at, at + 10 * DAY)
+    assert (new.last_used_at, new.revoked_at) == (None, None)
+    # and they are one chain
+    assert (old.predecessor_id, old.successor_id, old.rotated_at) == (None, new.id, at)
+    assert (new.predecessor_id, new.successor_id, new.rotated_at) == (
+        old.id,
+        None,
+        None,
+    )
+
+
+def test_both_work_for_the_overlap() -> None:
+    old, _ = a_key()
+    new, _ = rotated(old, overlap=2 * HOUR)
+    assert old.usable_at(NOON + 2 * HOUR - timedelta(seconds=1))
+    assert not old.usable_at(NOON + 2 * HOUR)
+    assert new.usable_at(NOON)
+    assert new.expires_at is None
+
+
+def test_without_an_overlap_the_key_ends_at_once() -> None:
+    old, _ = a_key()
+    rotated(old, overlap=timedelta())
+    assert not old.usable_at(NOON)
+
+
+def test_an_overlap_does_not_let_a_key_outlive_its_end() -> None:
+    old, _ = a_key(expires_at=NOON + HOUR)
+    rotated(old, overlap=30 * DAY)
+    assert old.expires_at == NOON + HOUR
+
+
+@pytest.mark.parametrize("overlap", [timedelta(seconds=-1), 30 * DAY + HOUR])
+def test_no_other_overlap_is_taken(overlap: timedelta) -> None:
+    old, _ = a_key()
+    with pytest.raises(Invalid) as error:
+        rotated(old, overlap=overlap)
+    assert refused(error) == ("invalid_overlap", {"longest_days": 30})
+    assert (old.successor_id, old.expires_at) == (None, None)
+
+
+def test_what_no_longer_works_cannot_be_rotated() -> None:
+    # given a key that was revoked, one that expired, and one that has a successor
+    revoked, _ = a_key()
+    revoked.revoke(NOON)
+    expired, _ = a_key(expires_at=NOON + HOUR)
+    before, _ = a_key()
+    successor, _ = rotated(before)
+    # then
+    for key, code in (
+        (revoked, "api_key_revoked"),
+        (expired, "api_key_expired"),
+        (before, "api_key_rotated_already"),
+    ):
+        with pytest.raises(InvalidState) as error:
+            rotated(key, at=NOON + HOUR)
+        told = {"successor_id": successor.id} if key is before else {}
+        assert refused(error) == (code, told)
+    # and the chain goes on with the last
+    again, _ = rotated(successor)
+    assert again.predecessor_id == successor.id
+
+
+def test_nobody_gets_by_rotating_what_they_could_not_give() -> None:
+    old, _ = a_key()
+    with pytest.raises(Forbidden) as error:
+        rotated(old, grantable={"robots:read"})
+    assert refused(error) == ("scopes_not_grantable", {"scopes": "events:write"})
+    assert (old.successor_id, old.rotated_at, old.expires_at) == (None, None, None)

@@ -4,7 +4,14 @@ What each role may do is not decided here: every context states its permissions,
 the platform composes them. Identity decides who holds which role, and who may say so.
 """
 
-from robosure.contexts.identity.domain.api_key import USE_RESOLUTION, ApiKey, digest_of
+from robosure.contexts.identity.domain.api_key import (
+    LONGEST_OVERLAP,
+    ROBOT_SCOPES,
+    USE_RESOLUTION,
+    ApiKey,
+    KeyKind,
+    digest_of,
+)
 from robosure.contexts.identity.domain.organisation import (
     Organisation,
     OrganisationKind,
@@ -18,6 +25,7 @@ from robosure.contexts.identity.domain.roles import (
     DEVICE_ROLE,
     ROLES_OF_KIND,
     roles_in_effect,
+    roles_of_keys,
 )
 from robosure.contexts.identity.domain.second_factor import (
     RECOVERY_CODES,
@@ -35,13 +43,16 @@ from robosure.contexts.identity.domain.user import User
 __all__ = [
     "DEVICE_ROLE",
     "GRACE",
+    "LONGEST_OVERLAP",
     "MINIMUM_PASSWORD_LENGTH",
     "RECOVERY_CODES",
+    "ROBOT_SCOPES",
     "ROLES_OF_KIND",
     "USE_RESOLUTION",
     "ApiKey",
     "Ending",
     "Factor",
+    "KeyKind",
     "Organisation",
     "OrganisationKind",
     "RefreshTokens",
@@ -52,4 +63,5 @@ __all__ = [
     "digest_of",
     "normalised_email",
     "roles_in_effect",
+    "roles_of_keys",
 ]

@@ -28,6 +28,11 @@ _ADMIN_OF_KIND: Final[Mapping[OrganisationKind, frozenset[str]]] = {
 }
 
 
+def roles_of_keys(kind: OrganisationKind) -> frozenset[str]:
+    """Return the roles whose permissions a key of such an organisation may carry."""
+    return roles_in_effect(kind, ROLES_OF_KIND[kind]) | {DEVICE_ROLE}
+
+
 def roles_in_effect(kind: OrganisationKind, roles: Collection[str]) -> frozenset[str]:
     """Return the roles whose permissions a person of such an organisation gets.
 

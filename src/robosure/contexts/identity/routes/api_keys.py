@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from robosure.contexts.identity.schemas.api_keys import (
     ApiKeyIn,
     ApiKeyIssued,
     ApiKeyOut,
+    Rotation,
 )
 from robosure.contexts.identity.service.api_keys import ApiKeyService
 from robosure.platform.http import (
@@ -56,10 +58,15 @@ async def issue_api_key(
     principal: Annotated[Principal, requires("api-keys:manage", sensitive=True)],
     service: Annotated[ApiKeyService, Depends(_api_key_service)],
 ) -> ApiKeyIssued:
-    """Make a key for a device or a partner; the answer shows it this once."""
+    """Make a key for a device or a partner; the answer shows it this once.
+
+    An operator's key speaks for the fleet that it runs, a manufacturer's for the robots
+    of its models, and one that is bound to a robot for that one alone.
+    """
     issued, key = await service.issue(
         principal,
         organisation_id=body.organisation_id,
+        kind=body.kind,
         name=body.name,
         scopes=body.scopes,
         robot_id=body.robot_id,
@@ -80,6 +87,33 @@ async def list_api_keys(
     return await DirectoryQueries(session, principal).api_keys(
         cursor, organisation_id=organisation_id
     )
+
+
+@router.post(
+    "/api-keys/{api_key_id}/rotate",
+    summary="Rotate an API key",
+    status_code=201,
+    dependencies=[sensitive()],
+    responses=problems(404, 409, 422),
+)
+async def rotate_api_key(
+    *,
+    api_key_id: UUID,
+    body: Rotation,
+    response: Response,
+    principal: Annotated[Principal, requires("api-keys:manage")],
+    service: Annotated[ApiKeyService, Depends(_api_key_service)],
+) -> ApiKeyIssued:
+    """Make a successor that is the same but for its secret, shown this once.
+
+    Both keys work until the overlap is over. A key that is revoked, expired or rotated
+    already is `409`; one that was rotated goes on with its successor.
+    """
+    successor, key = await service.rotate(
+        principal, api_key_id, overlap=timedelta(hours=body.overlap_hours)
+    )
+    keep_out_of_caches(response)
+    return ApiKeyIssued(key=key, api_key=ApiKeyOut.model_validate(successor))
 
 
 @router.delete(

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from robosure.contexts.identity.domain import DEVICE_ROLE, ApiKey
+from robosure.contexts.identity.domain import (
+    DEVICE_ROLE,
+    ApiKey,
+    KeyKind,
+    Organisation,
+    roles_of_keys,
+)
 from robosure.contexts.identity.ports import ApiKeys, Organisations
 from robosure.contexts.identity.service.organisations import managed_organisation
 from robosure.kernel.errors import NotFound
@@ -16,7 +22,7 @@ from robosure.platform.security import Principal, RoleCatalogue
 
 
 class ApiKeyService(LoggerMixin):
-    """Makes and revokes keys."""
+    """Makes, rotates and revokes keys."""
 
     def __init__(
         self,
@@ -36,6 +42,7 @@ class ApiKeyService(LoggerMixin):
         by: Principal,
         *,
         organisation_id: UUID | None,
+        kind: KeyKind | None,
         name: str,
         scopes: Collection[str],
         robot_id: UUID | None,
@@ -48,16 +55,17 @@ class ApiKeyService(LoggerMixin):
 
         Raises:
             NotFound: no such organisation, or none whose keys one manages.
-            Forbidden, Invalid: see :meth:`ApiKey.issue`.
+            Forbidden, Invalid: see :meth:`ApiKey.issue` and :meth:`KeyKind.of`.
         """
         organisation = await managed_organisation(
             self._organisations, by, organisation_id or by.organisation_id
         )
         issued, key = ApiKey.issue(
             organisation_id=organisation.id,
+            kind=KeyKind.of(organisation.kind, robot_id=robot_id, asked=kind),
             name=name,
             scopes=scopes,
-            grantable=by.permissions | self._roles.permissions_of({DEVICE_ROLE}),
+            grantable=self._grantable(by, to=organisation),
             by=by.subject,
             at=self._clock.now(),
             robot_id=robot_id,
@@ -71,6 +79,37 @@ class ApiKeyService(LoggerMixin):
         )
         return issued, key
 
+    async def rotate(
+        self, by: Principal, api_key_id: UUID, *, overlap: timedelta
+    ) -> tuple[ApiKey, str]:
+        """Make a key's successor; the key itself still works for the overlap.
+
+        Of two who rotate it at once, one does.
+
+        Returns:
+            The successor as it is stored, and the key itself, which is not.
+
+        Raises:
+            NotFound: no such key, or none that one manages.
+            InvalidState, Invalid, Forbidden: see :meth:`ApiKey.rotate`.
+        """
+        api_key = await self._api_keys.locked(api_key_id)
+        organisation = await self._managed(by, api_key)
+        successor, key = api_key.rotate(
+            overlap=overlap,
+            grantable=self._grantable(by, to=organisation),
+            by=by.subject,
+            at=self._clock.now(),
+        )
+        await self._api_keys.add(successor)
+        self.logger.info(
+            "identity.service.key_rotation_completed",
+            key_id=str(api_key.id),
+            successor_id=str(successor.id),
+            prefix=successor.prefix,
+        )
+        return successor, key
+
     async def revoke(self, by: Principal, api_key_id: UUID) -> None:
         """Stop a key working, from now on.
 
@@ -78,11 +117,25 @@ class ApiKeyService(LoggerMixin):
             NotFound: no such key, or none that one manages.
         """
         api_key = await self._api_keys.get(api_key_id)
-        try:
-            await managed_organisation(self._organisations, by, api_key.organisation_id)
-        except NotFound:
-            raise NotFound("api_key_not_found", api_key_id=api_key_id) from None
+        await self._managed(by, api_key)
         api_key.revoke(self._clock.now())
         self.logger.info(
             "identity.service.key_revocation_completed", key_id=str(api_key.id)
         )
+
+    def _grantable(self, by: Principal, *, to: Organisation) -> frozenset[str]:
+        """Return what they may give away to an organisation.
+
+        It is what they hold, and what devices hold; but only as far as somebody of such
+        an organisation may.
+        """
+        given = by.permissions | self._roles.permissions_of({DEVICE_ROLE})
+        return given & self._roles.permissions_of(roles_of_keys(to.kind))
+
+    async def _managed(self, by: Principal, api_key: ApiKey) -> Organisation:
+        try:
+            return await managed_organisation(
+                self._organisations, by, api_key.organisation_id
+            )
+        except NotFound:
+            raise NotFound("api_key_not_found", api_key_id=api_key.id) from None

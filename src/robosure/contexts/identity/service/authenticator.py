@@ -35,7 +35,7 @@ class SqlAuthenticator:
             organisation_id=organisation.id,
             organisation_kind=organisation.kind.value,
             roles=frozenset(),
-            permissions=frozenset(api_key.scopes),
+            permissions=api_key.permissions,
             robot_id=api_key.robot_id,
         )
 
