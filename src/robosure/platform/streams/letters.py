@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ColumnElement,
@@ -28,6 +29,8 @@ from sqlalchemy import (
     Text,
     Uuid,
     case,
+    cast,
+    literal_column,
     or_,
     select,
     text,
@@ -94,6 +97,14 @@ dead_letters = Table(
     Index("ix_dead_letters_subject", "subject"),
     schema=PLATFORM_SCHEMA,
 )
+
+VERSION: Final = cast(
+    cast(literal_column("dead_letters.xmin"), Text), BigInteger
+).label("version")
+"""Another one after each change, whoever makes it: the transaction that wrote the row.
+
+The engine changes letters as people do, so PostgreSQL keeps count and no column does.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,12 +313,12 @@ class Chosen:
 
 
 async def lock(session: WriteSession, letter_id: UUID) -> Row[Any]:
-    """Return a letter, locked.
+    """Return a letter with its version, locked.
 
     Raises:
         NotFound: there is none.
     """
-    statement = select(dead_letters).where(dead_letters.c.id == letter_id)
+    statement = select(dead_letters, VERSION).where(dead_letters.c.id == letter_id)
     row = (await session.execute(statement.with_for_update())).one_or_none()
     if row is None:
         raise NotFound("dead_letter_not_found", letter_id=str(letter_id))
@@ -316,13 +327,15 @@ async def lock(session: WriteSession, letter_id: UUID) -> Row[Any]:
 
 async def rewrite(
     session: WriteSession, letter_id: UUID, content: str, *, by: UUID
-) -> None:
-    """Change what will be handled when the letter is replayed."""
-    await session.execute(
+) -> int:
+    """Change what will be handled when the letter is replayed; return its version."""
+    rewritten = await session.execute(
         update(dead_letters)
         .where(dead_letters.c.id == letter_id)
         .values(content=_storable(content), edited=True, settled_by=by)
+        .returning(VERSION)
     )
+    return int(rewritten.scalar_one())
 
 
 async def ask_replay(session: WriteSession, chosen: Chosen, *, by: UUID) -> list[UUID]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import orjson
 import pytest
 from sqlalchemy import func, select, update
@@ -166,6 +167,66 @@ async def test_a_correction_keeps_which_event_it_is(
     # and cannot be corrected any more
     answer = await world.admin.patch(path, json={"data": {"battery": 30}})
     assert code_of(answer) == "dead_letter_not_editable"
+
+
+async def test_who_corrects_says_which_version_they_saw(
+    world: World, robot: UUID, runtime: Runtime
+) -> None:
+    # given two who look at the same letter
+    (letter_id,) = await fail(runtime, robot, 1)
+    path = f"/dead-letters/{letter_id}"
+    seen = (await world.admin.get(path)).headers["ETag"]
+
+    async def correct(battery: int, etag: str) -> httpx.Response:
+        json = {"data": {"battery": battery}}
+        return await world.admin.patch(path, json=json, headers={"If-Match": etag})
+
+    # when one corrects it, and then the other
+    first = await correct(20, seen)
+    second = await correct(30, seen)
+    # then the second is told so, and nothing is lost
+    assert first.status_code == 204
+    assert (second.status_code, code_of(second)) == (412, "stale_version")
+    now = await world.admin.get(path)
+    assert now.json()["event"]["data"] == {"battery": 20}
+    # and who has seen the correction may correct it again
+    assert first.headers["ETag"] == now.headers["ETag"] != seen
+    assert (await correct(30, now.headers["ETag"])).status_code == 204
+    # and what is no version is none
+    refused = await correct(40, "latest")
+    assert (refused.status_code, code_of(refused)) == (422, "invalid_if_match")
+    assert (await letter(world, letter_id))["event"]["data"] == {"battery": 30}
+
+
+async def test_a_letter_that_failed_again_meanwhile_is_another_version(
+    world: World, robot: UUID, runtime: Runtime
+) -> None:
+    # given a letter that someone looks at
+    (letter_id,) = await fail(runtime, robot, 1)
+    path = f"/dead-letters/{letter_id}"
+    seen = (await world.admin.get(path)).headers["ETag"]
+    # when its event fails once more
+    assert await fail(runtime, robot, 1) == [letter_id]
+    # then they have to look again
+    edit = {"data": {"battery": 20}}
+    refused = await world.admin.patch(path, json=edit, headers={"If-Match": seen})
+    assert (refused.status_code, code_of(refused)) == (412, "stale_version")
+    assert (await letter(world, letter_id))["edited"] is False
+
+
+async def test_of_many_who_correct_the_same_version_at_once_one_does(
+    world: World, robot: UUID, runtime: Runtime
+) -> None:
+    (letter_id,) = await fail(runtime, robot, 1)
+    path = f"/dead-letters/{letter_id}"
+    seen = {"If-Match": (await world.admin.get(path)).headers["ETag"]}
+    answers = await asyncio.gather(
+        *(
+            world.admin.patch(path, json={"data": {"battery": n}}, headers=seen)
+            for n in range(10)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [204, *[412] * 9]
 
 
 async def test_an_event_of_a_batch_that_was_processed_is_replayed_once(

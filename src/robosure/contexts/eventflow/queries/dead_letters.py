@@ -17,7 +17,7 @@ from robosure.contexts.eventflow.schemas.dead_letters import (
 from robosure.kernel.errors import NotFound
 from robosure.platform.database import ReadSession
 from robosure.platform.http import Page, PageRequest, Principal, matching, paginate
-from robosure.platform.streams.letters import OPEN, dead_letters
+from robosure.platform.streams.letters import OPEN, VERSION, dead_letters
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,19 @@ class DeadLetterQueries:
             model=DeadLetterItem,
         )
 
-    async def letter(self, letter_id: UUID) -> DeadLetterOut:
-        """Return one.
+    async def letter(self, letter_id: UUID) -> tuple[DeadLetterOut, int]:
+        """Return one, and its version.
 
         Raises:
             NotFound: there is none, or not for the one who asks.
         """
-        statement = select(dead_letters).where(
+        statement = select(dead_letters, VERSION).where(
             dead_letters.c.id == letter_id, self._seen
         )
         row = (await self._session.execute(statement)).one_or_none()
         if row is None:
             raise NotFound("dead_letter_not_found", letter_id=str(letter_id))
-        return DeadLetterOut.from_row(row)
+        return DeadLetterOut.from_row(row), row.version
 
     async def kinds(self) -> DeadLetterKinds:
         """Count open ones by what went wrong, the most first."""

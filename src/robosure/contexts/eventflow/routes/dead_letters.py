@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Response
 
 from robosure.contexts.eventflow.queries.dead_letters import (
     DeadLetterFilter,
@@ -26,12 +26,14 @@ from robosure.platform.http import (
     ApiRouter,
     ClockDep,
     Cursor,
+    IfMatch,
     Page,
     Principal,
     ReadDb,
     WriteDb,
     problems,
     requires,
+    set_etag,
 )
 from robosure.platform.streams.letters import Chosen, Status
 
@@ -81,22 +83,35 @@ async def count_dead_letters(queries: Queries) -> DeadLetterKinds:
 @router.get(
     "/dead-letters/{letter_id}", summary="Read a dead letter", responses=problems(404)
 )
-async def read_dead_letter(letter_id: UUID, queries: Queries) -> DeadLetterOut:
+async def read_dead_letter(
+    letter_id: UUID, queries: Queries, response: Response
+) -> DeadLetterOut:
     """Answer one, with the event and all it says."""
-    return await queries.letter(letter_id)
+    letter, version = await queries.letter(letter_id)
+    set_etag(response, version)
+    return letter
 
 
 @router.patch(
     "/dead-letters/{letter_id}",
     summary="Correct a dead letter",
     status_code=204,
-    responses=problems(404, 409, 422),
+    responses=problems(404, 409, 412, 422),
 )
 async def edit_dead_letter(
-    letter_id: UUID, edit: DeadLetterEdit, service: Service, principal: Manager
+    *,
+    letter_id: UUID,
+    edit: DeadLetterEdit,
+    expected: IfMatch,
+    service: Service,
+    principal: Manager,
+    response: Response,
 ) -> None:
     """Change what the event says. Which event it is stays; replay it to have effect."""
-    await service.edit(letter_id, edit.data, by=principal.subject)
+    version = await service.edit(
+        letter_id, edit.data, by=principal.subject, expected_version=expected
+    )
+    set_etag(response, version)
 
 
 @router.post(

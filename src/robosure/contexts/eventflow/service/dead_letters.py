@@ -10,7 +10,7 @@ import orjson
 from pydantic import ValidationError
 
 from robosure.contexts.eventflow.schemas import EVENT_TYPES
-from robosure.kernel.errors import FieldError, Invalid, InvalidState
+from robosure.kernel.errors import FieldError, Invalid, InvalidState, Stale
 from robosure.kernel.time import Clock
 from robosure.platform.database import WriteSession
 from robosure.platform.logging import LoggerMixin
@@ -34,15 +34,34 @@ class DeadLetterService(LoggerMixin):
         self._session = session
         self._clock = clock
 
-    async def edit(self, letter_id: UUID, data: Mapping[str, Any], *, by: UUID) -> None:
+    async def edit(
+        self,
+        letter_id: UUID,
+        data: Mapping[str, Any],
+        *,
+        by: UUID,
+        expected_version: int | None,
+    ) -> int:
         """Correct what the event says; which event it is stays as it is.
+
+        Args:
+            letter_id: which letter.
+            data: what its event is to say.
+            by: who corrects it.
+            expected_version: the version that the caller saw; None for any.
+
+        Returns:
+            Its version now.
 
         Raises:
             NotFound: there is no such letter.
+            Stale: it was changed since the caller saw it, if only by another failure.
             InvalidState: it is settled, being replayed, or nobody can read it.
             Invalid: an event from outside may not say that; see its type.
         """
         letter = await lock(self._session, letter_id)
+        if expected_version not in {None, letter.version}:
+            raise Stale("stale_version", version=letter.version)
         if letter.status not in OPEN or letter.type == UNREADABLE:
             raise InvalidState("dead_letter_not_editable", status=letter.status)
         content: dict[str, Any] = orjson.loads(letter.content)
@@ -50,7 +69,8 @@ class DeadLetterService(LoggerMixin):
             content["payload"] = dict(data)
         else:
             content["events"] = [_corrected(content["events"][0], data)]
-        await rewrite(self._session, letter_id, orjson.dumps(content).decode(), by=by)
+        written = orjson.dumps(content).decode()
+        return await rewrite(self._session, letter_id, written, by=by)
 
     async def replay(self, chosen: Chosen, *, by: UUID) -> list[UUID]:
         """Have letters handled again, soon, each in a transaction of its own.
