@@ -7,7 +7,7 @@ to statuses.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -69,8 +69,12 @@ class DomainError(Exception):
 
     def __str__(self) -> str:
         """Read as a sentence: the code, then the details and the fields at fault."""
+        return self.sentence(self.details)
+
+    def sentence(self, details: Mapping[str, object]) -> str:
+        """Read as one with these details instead, such as what may be shown of them."""
         words = self.code.replace("_", " ")
-        facts = [f"{key}={value}" for key, value in self.details.items()]
+        facts = [f"{key}={value}" for key, value in details.items()]
         told = ", ".join([*facts, *map(str, self.errors)])
         return f"{words} ({told})" if told else words
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import date
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -51,6 +52,7 @@ _SECRET_PAIR: Final = re.compile(
     r"(?:\\?\"[^\"]*\"|\\?'[^']*'|(?:basic\s+)?[^\s'\",&}]+)",
     re.IGNORECASE,
 )
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PLAIN: Final = (bool, int, float, date, UUID, type(None))
 _OF_STRUCTLOG: Final = frozenset({"_record", "_from_structlog"})
 HIDDEN: Final = "***"
@@ -66,6 +68,22 @@ _NOISY: Final = (
     "httpx",
     "uvicorn.access",
 )
+
+
+def one_line(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Keep what is told from looking like lines of the log; for people's eyes.
+
+    Values are written as Python would, but an event of another's logger is any text,
+    and so is what an exception says.
+    """
+    event["event"] = _CONTROL.sub(_escaped, str(event.get("event", "")))
+    if "exception" in event:
+        event["exception"] = indent(event["exception"], "  ", lambda _: True)
+    return event
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 def mask(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -132,7 +150,7 @@ def configure_logging(settings: Settings) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _renderer(settings),
+                *_rendering(settings),
             ],
         )
     )
@@ -164,15 +182,17 @@ class _Seldom(logging.Filter):
         return True
 
 
-def _renderer(settings: Settings) -> Processor:
+def _rendering(settings: Settings) -> Iterator[Processor]:
     if settings.log_format == "console":
-        return structlog.dev.ConsoleRenderer(
+        yield one_line
+        yield structlog.dev.ConsoleRenderer(
             # Rich would show the values of every variable, slowly, secrets included.
             exception_formatter=structlog.dev.plain_traceback,
             colors=False,
             pad_event_to=44,
         )
-    return structlog.processors.JSONRenderer(serializer=_dump)
+    else:
+        yield structlog.processors.JSONRenderer(serializer=_dump)
 
 
 def _dump(value: MutableMapping[str, Any], **_: Any) -> str:

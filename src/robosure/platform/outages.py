@@ -12,6 +12,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+DATA_EXCEPTION: Final = "22"
+"""Class of SQLSTATEs: the value, not the statement or the server, is at fault."""
 _PASSING_STATES: Final = (
     # SQLSTATE classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
     "08",  # connection exception

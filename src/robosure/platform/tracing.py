@@ -11,7 +11,7 @@ from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.propagate import extract
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, StatusCode
 
 from robosure.platform.correlation import current
 from robosure.platform.settings import Settings
@@ -58,6 +58,17 @@ def span(
     if correlation := current().correlation_id:
         attributes["correlation_id"] = correlation
     with _tracer.start_as_current_span(
-        name, context=context, kind=kind, attributes=attributes
+        name,
+        context=context,
+        kind=kind,
+        attributes=attributes,
+        # What an exception says may be of any kind; the log shows it, masked.
+        record_exception=False,
+        set_status_on_exception=False,
     ) as started:
-        yield started
+        try:
+            yield started
+        except Exception as error:
+            started.set_attribute("error.type", type(error).__qualname__)
+            started.set_status(StatusCode.ERROR)
+            raise

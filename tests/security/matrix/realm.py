@@ -48,13 +48,14 @@ class Realm:
         """Send the row's request, about one's own or another's."""
         ids = {**self.ids(row, kind, own=own), "root": _ROOT, "once": uuid7().hex}
         sent = filled(row.sends, ids)
-        body = self._body(row)
+        body = self.body(row)
         if body is not None and not {"data", "files", "content"} & sent.keys():
             sent["json"] = filled(body, ids)
         async with client:
             return await client.request(row.method, filled(row.address, ids), **sent)
 
-    def _body(self, row: Row) -> Any:
+    def body(self, row: Row) -> Any:
+        """Return what the row sends as JSON, if it does."""
         if row.body is not None:
             return row.body
         example = self.examples.get(row.route)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -177,3 +178,18 @@ def test_the_steps_of_an_action_are_named_alike(
     ]
     assert {line["logger"] for line in told} == {"policies.service"}
     assert "ConnectionError" in told[-1]["exception"]
+
+
+def test_nothing_that_is_told_looks_like_another_line() -> None:
+    # given the log as people read it
+    output = configured(log_format="console")
+    line = "x\r\n2026-03-02T12:00:00Z [info     ] forged\x1b[2J\u2028"
+    # when a value, a foreign logger's text and an exception have line breaks in them
+    get_logger("here").info("a.b.c_completed", name=line)
+    logging.getLogger("elsewhere").warning("told %s", line)
+    get_logger("here").error("a.b.c_failed", exc_info=ValueError(line))
+    # then each line that looks like one of the log's own is one
+    written = output.getvalue()
+    assert len(re.findall(r"^2[0-9-]{9}T", written, re.MULTILINE)) == 3
+    assert "told x\\r\\n2026" in written
+    assert "\x1b" not in written.partition("ValueError")[0]

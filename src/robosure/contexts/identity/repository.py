@@ -68,7 +68,7 @@ class SqlUsers:
 
     async def add(self, user: User) -> None:
         """Keep a new one."""
-        taken = AlreadyExists("email_taken", email=user.email)
+        taken = AlreadyExists("email_taken")
         async with translating(self._session, {"uq_users_email": taken}):
             self._session.add(user)
 

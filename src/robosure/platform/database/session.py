@@ -14,6 +14,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import event, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -26,12 +27,14 @@ from robosure.kernel.time import Clock, SystemClock
 from robosure.platform.database.behalf import BehalfConnection
 from robosure.platform.logging import get_logger
 from robosure.platform.metrics import DATABASE_QUERY_SECONDS
+from robosure.platform.outages import DATA_EXCEPTION
 from robosure.platform.settings import Settings
 
 AfterCommit = Callable[[], Awaitable[None]]
 _AFTER_COMMIT: Final = "after_commit"
 _AGGREGATES: Final = "aggregates"
 _CLOCK: Final = "clock"
+_NOT_STORABLE: Final = "a value cannot be stored as what it is to be stored as"
 
 
 class ReadSession(AsyncSession):
@@ -86,6 +89,7 @@ class Database:
                 "connection_class": BehalfConnection,
             },
         )  # fmt: skip
+        _keep_values_out_of_errors(self.engine)
         _read_plain_uuids(self.engine)
         _time_queries(self.engine, slow_query_ms)
         self._reading = self.engine.execution_options(
@@ -231,6 +235,25 @@ def _read_plain_uuids(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def _install(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]  # an event calls it
         connection.run_async(_plain_uuid_codec)
+
+
+def _keep_values_out_of_errors(engine: AsyncEngine) -> None:
+    """Leave out of an error what PostgreSQL tells of the row at fault.
+
+    Its detail quotes the row, or the key that is there already; and the message itself
+    a value that is none of its column's type. What is left says which rule was broken.
+    """
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def _strip(context: ExceptionContext) -> None:  # pyright: ignore[reportUnusedFunction]  # an event calls it
+        original: Any = context.original_exception
+        cause: Any = original.__cause__
+        if getattr(cause, "detail", None) is not None:
+            cause.detail = None
+        if str(getattr(original, "sqlstate", "")).startswith(DATA_EXCEPTION):
+            for error in (context.sqlalchemy_exception, original, cause):
+                if error is not None:
+                    error.args = (_NOT_STORABLE,)
 
 
 async def _plain_uuid_codec(connection: Any) -> None:

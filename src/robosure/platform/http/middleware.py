@@ -116,7 +116,9 @@ class EdgeMiddleware(LoggerMixin):
         except Exception:
             if await _refused(body, scope, receive, answer):
                 return
-            self.logger.exception("platform.http.request_failed", path=scope["path"])
+            self.logger.exception(
+                "platform.http.request_failed", endpoint=template_of(scope)
+            )
             if answer.started:
                 raise
             response = problem_response(

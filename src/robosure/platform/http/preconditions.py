@@ -21,7 +21,7 @@ def _if_match(
         return None
     version = if_match.removeprefix("W/").strip('"')
     if not version.isdecimal() or len(version) > _LONGEST:
-        raise Invalid("invalid_if_match", if_match=if_match)
+        raise Invalid("invalid_if_match")
     return int(version)
 
 

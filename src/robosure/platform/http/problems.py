@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -19,14 +20,20 @@ from robosure.kernel.errors import DomainError, ErrorKind
 from robosure.platform.http.edge import methods_at, template_of
 from robosure.platform.http.idempotency_key import NAME as IDEMPOTENCY_KEY
 from robosure.platform.http.refusals import ACCESS_REFUSED, note_refusal
-from robosure.platform.logging import get_logger
+from robosure.platform.logging import get_logger, masked
 from robosure.platform.metrics import APP_ERRORS
-from robosure.platform.outages import infrastructure_is_away, sqlstate_of
+from robosure.platform.outages import (
+    DATA_EXCEPTION,
+    infrastructure_is_away,
+    sqlstate_of,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER_SECONDS: Final = {ErrorKind.NOT_YET_KNOWN: "1", ErrorKind.UNAVAILABLE: "5"}
-_DATA_EXCEPTION: Final = "22"
-"""Class of SQLSTATEs: the value, not the statement or the server, is at fault."""
+_NAME: Final = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_]{0,63}|[A-Z][A-Za-z]*(?:-[A-Z][A-Za-z]*)+"
+)
+_NOT_A_NAME: Final = "?"
 STATUS: Final[Mapping[ErrorKind, HTTPStatus]] = {
     ErrorKind.MALFORMED: HTTPStatus.BAD_REQUEST,
     ErrorKind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -112,12 +119,13 @@ async def problem_of(request: Request, error: Exception) -> Response:
         headers["Retry-After"] = str(error.details["retry_after_seconds"])
     if error.kind is ErrorKind.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = _challenge(error)
+    shown = {key: masked(key, _plain(each)) for key, each in error.details.items()}
     return problem_response(
         request.scope,
         status,
         code=error.code,
-        detail=str(error),
-        context=error.details,
+        detail=error.sentence(shown),
+        context=shown,
         errors=[FieldProblem.model_validate(each) for each in error.errors],
         headers=headers,
     )
@@ -135,7 +143,7 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
         raise error
     found = [
         FieldProblem(
-            field=".".join(str(part) for part in each["loc"]),
+            field=".".join(_named(part) for part in each["loc"]),
             code=str(each["type"]),
             detail=str(each["msg"]),
         )
@@ -154,6 +162,15 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
         detail="; ".join(f"{each.field}: {each.detail}" for each in found[:3]),
         errors=found,
     )
+
+
+def _named(part: str | int) -> str:
+    """Return a step of the way to a field, unless it is a value in a name's place.
+
+    What the caller made up is told as well, so that a slip of the pen is found.
+    """
+    named = isinstance(part, int) or _NAME.fullmatch(part)
+    return str(part) if named else _NOT_A_NAME
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
@@ -176,7 +193,7 @@ async def _failure_beneath(request: Request, error: Exception) -> Response:
     """Tell a server that is away and a value at fault from what we did wrong."""
     if infrastructure_is_away(error):
         return await _dependency_away(request, error)
-    if isinstance(error, DBAPIError) and sqlstate_of(error).startswith(_DATA_EXCEPTION):
+    if isinstance(error, DBAPIError) and sqlstate_of(error).startswith(DATA_EXCEPTION):
         return _unstorable_value(request)
     raise error
 

@@ -44,7 +44,7 @@ def normalised_email(email: str) -> str:
     """
     address = email.strip().lower()
     if not _EMAIL.fullmatch(address):
-        raise Invalid("invalid_email", email=email)
+        raise Invalid("invalid_email")
     return address
 
 
