@@ -16,6 +16,7 @@ from robosure.platform.http.app import build_app
 from robosure.platform.http.edge import Edge
 from robosure.platform.http.messages import install_messages
 from robosure.platform.jobs import celery_app, celery_sender, install_sender
+from robosure.platform.privacy.records import PlatformRecords
 from robosure.platform.runtime import Runtime, open_runtime, settle
 from robosure.platform.security import Passwords, RoleCatalogue, Tokens
 from robosure.platform.settings import Settings, get_settings
@@ -88,4 +89,8 @@ def _edge(runtime: Runtime, contexts: Sequence[Context]) -> Edge:
         pressure=pressure,
         projections=[each for context in contexts for each in context.projections],
         stored_events=stored_events(contexts),
+        personal_data={
+            **{c.name: c.personal_data for c in contexts if c.personal_data},
+            "platform": PlatformRecords(),
+        },
     )

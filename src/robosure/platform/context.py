@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from robosure.platform.database.session import Database
 from robosure.platform.jobs import Job
 from robosure.platform.messages import Message
+from robosure.platform.privacy import PersonalData
 from robosure.platform.security.principal import Authenticator
 from robosure.platform.settings import Settings
 from robosure.platform.streams import BatchHandler, Consumer, Effects, Incoming
@@ -35,6 +36,7 @@ class Context:
         authenticator: knows API keys and sessions; one context provides it.
         projections: its tables that can be rebuilt by replaying facts and events.
         stored_events: the log of events from outside; one context provides it.
+        personal_data: what it keeps about people, to be handed out and erased.
     """
 
     name: str
@@ -49,3 +51,4 @@ class Context:
     authenticator: Authenticator | None = None
     projections: Sequence[Projection] = ()
     stored_events: StoredEvents | None = None
+    personal_data: PersonalData | None = None

@@ -195,6 +195,14 @@ class Settings(BaseSettings):
     """How long facts are kept once they are handed on; for ever by default, since
     projections are rebuilt from them."""
 
+    claims_retention_years: PositiveInt = 10
+    """For how many years from the end of that in which it was decided a claim names
+    whom to ask; see ``docs/privacy.md`` for this and the next two."""
+    letters_retention_years: PositiveInt = 6
+    """The same of e-mail about policies, payments and claims, since it was written."""
+    audit_retention_years: PositiveInt = 10
+    """The same of what somebody did, as it is told to whoever asks for erasure."""
+
     otlp_endpoint: SecretStr | None = None
 
     secrets_directories: Listed[Path] = ()

@@ -184,6 +184,14 @@ IDENTITY: Final = (
         answer=204,
         others=404,
     ),
+    # People of the matrix have no account.
+    Row(f"GET {_V1}/auth/me/personal-data", SIGNED_IN, answer=404),
+    Row(
+        f"GET {_V1}/users/{{user_id}}/personal-data",
+        "personal-data:read",
+        "/users/{user}/personal-data",
+        others=404,
+    ),
     Row(f"GET {_V1}/audit-entries", "audit:read"),
     Row(f"GET {_V1}/audit-entries/export", "audit:read"),
 )
@@ -629,6 +637,16 @@ OPERATIONS: Final = tuple(
     )
 )
 
+ENDS: Final = (
+    # The last, for somebody is gone then.
+    Row(
+        f"POST {_V1}/users/{{user_id}}/erasure",
+        "personal-data:erase",
+        "/users/{user}/erasure",
+        others=404,
+    ),
+)
+
 MATRIX: Final = (
     *IDENTITY,
     *CATALOG,
@@ -640,4 +658,5 @@ MATRIX: Final = (
     *PAYMENTS,
     *NOTIFICATIONS,
     *OPERATIONS,
+    *ENDS,
 )

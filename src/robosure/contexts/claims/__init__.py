@@ -8,7 +8,8 @@ Owns the schema ``claims``. Listens to ``policies.PolicyBound`` (its copy of cov
 """
 
 from robosure.contexts.claims.consumers import consumers
-from robosure.contexts.claims.jobs import assign_waiting
+from robosure.contexts.claims.jobs import assign_waiting, forget_old_contacts
+from robosure.contexts.claims.repository import ClaimsPersonalData
 from robosure.contexts.claims.routes import router
 from robosure.platform.context import Context
 
@@ -16,7 +17,8 @@ context = Context(
     name="claims",
     router=router,
     consumers=consumers,
-    jobs=[assign_waiting],
+    jobs=[assign_waiting, forget_old_contacts],
+    personal_data=ClaimsPersonalData(),
     permissions={
         "claims:report": {
             "admin",

@@ -106,7 +106,7 @@ class Roster(Protocol):
         """Keep what is known of an adjuster now; when they last got a claim stays."""
         ...
 
-    async def retire(self, user_id: UUID) -> None:
+    async def retire(self, user_id: UUID, *, name: str) -> None:
         """Give no more claims to somebody, if they are on the roster."""
         ...
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import and_, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import ColumnElement
 
 from robosure.contexts.claims import tables
@@ -18,6 +20,17 @@ from robosure.kernel.errors import AlreadyExists, Invalid, InvalidState, NotFoun
 from robosure.kernel.money import Money
 from robosure.platform.database import WriteSession, next_number, translating
 from robosure.platform.database.behalf import PLATFORM, continue_on_behalf_of
+from robosure.platform.privacy import (
+    ERASED_NAME,
+    Erasure,
+    Kept,
+    Person,
+    Records,
+    Retention,
+    first_day_kept,
+    found,
+    kept_until,
+)
 
 _PREFIX: Final = "CLM"
 
@@ -158,11 +171,13 @@ class SqlRoster:
             .on_conflict_do_update(index_elements=["user_id"], set_=known)
         )
 
-    async def retire(self, user_id: UUID) -> None:
+    async def retire(self, user_id: UUID, *, name: str) -> None:
         """Give no more claims to somebody, if they are on the roster."""
         c = tables.adjusters.c
         await self._session.execute(
-            update(tables.adjusters).where(c.user_id == user_id).values(active=False)
+            update(tables.adjusters)
+            .where(c.user_id == user_id)
+            .values(active=False, name=name)
         )
 
     async def get_for_update(self, user_id: UUID, *, organisation_id: UUID) -> Adjuster:
@@ -213,3 +228,103 @@ def _aggregate(
         c.coverage_code == coverage_code,
         c.inception == cover.term.inception,
     )
+
+
+_CONTACT_KEPT: Final = (
+    "whom to ask about a claim is part of its file: GDPR Art. 17 (3) b and e, "
+    "HGB section 257, AO section 147"
+)
+
+
+class ClaimsPersonalData:
+    """The roster's copy of adjusters, and whom to ask about a claim."""
+
+    async def about(self, session: AsyncSession, person: Person) -> Sequence[Records]:
+        """Return the person's entry in the roster, and what was done with claims."""
+        adjuster, claim = tables.adjusters.c, tables.claims.c
+        contacts = select(
+            claim.number,
+            claim.contact_name,
+            claim.contact_email,
+            claim.contact_phone,
+            claim.reported_at,
+        )
+        roster = select(tables.adjusters).where(adjuster.user_id == person.id)
+        involved = or_(
+            claim.reported_by == person.id,
+            claim.adjuster_id == person.id,
+            claim.decided_by == person.id,
+        )
+        handled = select(
+            claim.number,
+            claim.reported_at,
+            claim.reported_by,
+            claim.adjuster_id,
+            claim.decided_by,
+        )
+        files = tables.attachments.c
+        uploads = select(files.name, files.content_type, files.size, files.uploaded_at)
+        return [
+            await found(session, "adjuster", roster),
+            await found(session, "contact_of_claims", contacts.where(_asks(person))),
+            await found(session, "part_in_claims", handled.where(involved)),
+            await found(
+                session, "uploads", uploads.where(files.uploaded_by == person.id)
+            ),
+        ]
+
+    async def erase(
+        self, session: WriteSession, person: Person, retention: Retention, /
+    ) -> Erasure:
+        """Take the person off the roster; contacts go when their claims' time is over.
+
+        That is done by :func:`forget_contacts`, for everybody's.
+        """
+        adjuster, claim = tables.adjusters.c, tables.claims.c
+        retired = await session.execute(
+            update(tables.adjusters)
+            .where(adjuster.user_id == person.id)
+            .values(name=ERASED_NAME, skills=(), active=False)
+            .returning(adjuster.user_id)
+        )
+        years = retention.settings.claims_retention_years
+        statement = select(func.count(), func.max(_last_moment())).where(_asks(person))
+        count, last = (await session.execute(statement)).one()
+        open_ones = select(func.count()).where(
+            _asks(person), claim.status.not_in(CLOSED)
+        )
+        if await session.scalar(open_ones):
+            last = (
+                retention.now
+            )  # the time begins when it is closed, which it is not yet
+        kept = []
+        if count:
+            until = kept_until(last.date(), years=years)
+            kept.append(Kept("contact_of_claims", count, _CONTACT_KEPT, until))
+        return Erasure({"adjuster": len(retired.all())}, kept)
+
+
+async def forget_contacts(session: WriteSession, *, today: date, years: int) -> None:
+    """Take the contact out of claims that were decided before what is kept begins."""
+    claim = tables.claims.c
+    past = datetime.combine(first_day_kept(today, years=years), time(), UTC)
+    await session.execute(
+        update(tables.claims)
+        .where(
+            claim.status.in_(CLOSED),
+            _last_moment() < past,
+            claim.contact_name != ERASED_NAME,
+        )
+        .values(contact_name=ERASED_NAME, contact_email=None, contact_phone=None)
+    )
+
+
+def _asks(person: Person) -> ColumnElement[bool]:
+    """Say which claims name the person as their contact."""
+    claim = tables.claims.c
+    by_name = and_(claim.reported_by == person.id, claim.contact_name == person.name)
+    return or_(func.lower(claim.contact_email) == person.email, by_name)
+
+
+def _last_moment() -> ColumnElement[datetime]:
+    return func.coalesce(tables.claims.c.decided_at, tables.claims.c.reported_at)

@@ -304,7 +304,7 @@ class FactService(LoggerMixin):
         """Keep the roster; say whether there is an adjuster who may take claims."""
         adjuster = Adjuster.of(event)
         if adjuster is None:
-            await self._roster.retire(event.user_id)
+            await self._roster.retire(event.user_id, name=event.name)
             return False
         await self._roster.put(adjuster)
         return True

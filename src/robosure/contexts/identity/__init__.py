@@ -13,6 +13,7 @@ from typing import Final
 from robosure.contexts.identity.jobs import forget_sessions
 from robosure.contexts.identity.routes import router
 from robosure.contexts.identity.service.authenticator import SqlAuthenticator
+from robosure.contexts.identity.service.personal_data import IdentityPersonalData
 from robosure.contexts.identity.service.seeding import seed
 from robosure.platform.context import Context
 
@@ -38,8 +39,11 @@ context = Context(
         "users:read": {"admin", "compliance", "support", *_CUSTOMER_ADMINS},
         "api-keys:manage": {"admin", *_CUSTOMER_ADMINS},
         "audit:read": {"admin", "compliance"},
+        "personal-data:read": {"admin", "compliance", *_CUSTOMER_ADMINS},
+        "personal-data:erase": {"admin", "compliance", *_CUSTOMER_ADMINS},
     },
     jobs=(forget_sessions,),
     seed=seed,
+    personal_data=IdentityPersonalData(),
     authenticator=SqlAuthenticator(),
 )

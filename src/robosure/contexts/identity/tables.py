@@ -21,6 +21,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from robosure.contexts.identity.domain import (
     ApiKey,
@@ -67,6 +68,8 @@ users = Table(
     Column("skills", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),
     Column("active", Boolean, nullable=False),
     Column("registered_at", DateTime(timezone=True), nullable=False),
+    Column("erased_at", DateTime(timezone=True)),
+    Column("erasure", JSONB(none_as_null=True)),
     Column("version", Integer, nullable=False),
     ForeignKeyConstraint(["organisation_id"], [organisations.c.id]),
     UniqueConstraint("email"),

@@ -12,8 +12,12 @@ it keeps whom a robot concerns. Publishes ``WebhookEndpointDisabled``.
 from robosure.contexts.notifications.consumers import consumers
 from robosure.contexts.notifications.jobs import (
     deliver_due,
+    forget_old_recipients,
     forget_webhooks,
     send_webhooks,
+)
+from robosure.contexts.notifications.repository.personal_data import (
+    NotificationsPersonalData,
 )
 from robosure.contexts.notifications.routes import router
 from robosure.platform.context import Context
@@ -22,7 +26,8 @@ context = Context(
     name="notifications",
     router=router,
     consumers=consumers,
-    jobs=[deliver_due, send_webhooks, forget_webhooks],
+    jobs=[deliver_due, send_webhooks, forget_webhooks, forget_old_recipients],
+    personal_data=NotificationsPersonalData(),
     permissions={
         "deliveries:read": {"admin", "support", "compliance"},
         "messages:read": {

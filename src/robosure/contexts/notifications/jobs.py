@@ -13,6 +13,9 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 
 from robosure.contexts.notifications.repository import SqlWebhookDeliveries
+from robosure.contexts.notifications.repository.personal_data import (
+    forget_recipients,
+)
 from robosure.contexts.notifications.service import Postman, WebhookSender
 from robosure.platform.jobs import Job
 from robosure.platform.runtime import Runtime
@@ -59,4 +62,18 @@ send_webhooks: Final = Job(
 )
 forget_webhooks: Final = Job(
     "notifications.forget_webhooks", _forget_webhooks, every=timedelta(hours=1)
+)
+
+
+async def _forget_recipients(runtime: Runtime, *_ids: str) -> None:
+    async with runtime.database.write() as session:
+        await forget_recipients(
+            session,
+            today=runtime.clock.now().date(),
+            years=runtime.settings.letters_retention_years,
+        )
+
+
+forget_old_recipients: Final = Job(
+    "notifications.forget_recipients", _forget_recipients, every=timedelta(days=1)
 )

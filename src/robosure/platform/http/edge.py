@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
@@ -16,6 +16,7 @@ from robosure.platform.cache import Cache
 from robosure.platform.database.session import ReadSession, WriteSession
 from robosure.platform.files import FileStorage
 from robosure.platform.http.address import client_address
+from robosure.platform.privacy import PersonalData
 from robosure.platform.runtime import Runtime
 from robosure.platform.security import (
     Authenticator,
@@ -44,6 +45,9 @@ class Edge:
     pressure: Pressure
     projections: Sequence[Projection] = ()
     stored_events: StoredEvents | None = None
+    personal_data: Mapping[str, PersonalData] = field(
+        default_factory=dict[str, PersonalData]
+    )
     remembered_keys: RememberedKeys = field(default_factory=RememberedKeys)
     _kept: dict[type[Any], Any] = field(default_factory=dict[type[Any], Any])
 
@@ -164,6 +168,10 @@ def _pressure(edge: EdgeDep) -> Pressure:
     return edge.pressure
 
 
+def _personal_data(edge: EdgeDep) -> Mapping[str, PersonalData]:
+    return edge.personal_data
+
+
 ClockDep = Annotated[Clock, Depends(_clock)]
 FilesDep = Annotated[FileStorage, Depends(_files)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
@@ -174,3 +182,4 @@ TokensDep = Annotated[Tokens, Depends(_tokens)]
 PasswordsDep = Annotated[Passwords, Depends(_passwords)]
 PressureDep = Annotated[Pressure, Depends(_pressure)]
 RolesDep = Annotated[RoleCatalogue, Depends(_roles)]
+PersonalDataDep = Annotated[Mapping[str, PersonalData], Depends(_personal_data)]

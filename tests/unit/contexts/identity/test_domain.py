@@ -274,6 +274,39 @@ def test_everyone_may_change_their_own_name_and_skills() -> None:
     assert (user.name, user.skills) == ("Ada Lovelace", ("cobot",))
 
 
+def test_who_is_erased_has_a_pseudonym_and_no_access_for_good() -> None:
+    # given
+    organisation = an_organisation()
+    user = a_user(organisation)
+    user.collect_events()
+    # when
+    user.erase(
+        email="nobody@erased.invalid",
+        name="Nobody",
+        password_hash="of nothing",
+        outcome={"kept": []},
+        at=NOON,
+    )
+    # then whoever has a copy is told
+    assert user.collect_events() == [
+        UserChanged(
+            user_id=user.id,
+            organisation_id=organisation.id,
+            email="nobody@erased.invalid",
+            name="Nobody",
+            roles=("adjuster",),
+            skills=(),
+            active=False,
+        )
+    ]
+    assert (user.password_hash, user.erasure) == ("of nothing", {"kept": []})
+    # and nothing brings them back
+    with pytest.raises(InvalidState) as error:
+        user.change(organisation, by=uuid7(), active=True)
+    assert refused(error) == ("user_erased", {"user_id": user.id})
+    assert not user.active
+
+
 def test_a_changed_role_must_belong_to_the_organisation_too() -> None:
     # given
     operator = an_organisation(OrganisationKind.OPERATOR)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from robosure.contexts.identity.domain.organisation import (
@@ -32,6 +32,8 @@ class User(Aggregate):
         roles: sorted, at least one.
         skills: robot classes or incident types an adjuster knows, sorted.
         active: whether they may sign in.
+        erased_at: since when nothing says any more who it was.
+        erasure: what became of their data then, as they were told.
     """
 
     organisation_id: UUID
@@ -42,6 +44,8 @@ class User(Aggregate):
     skills: tuple[str, ...]
     active: bool = True
     registered_at: datetime
+    erased_at: datetime | None = None
+    erasure: dict[str, Any] | None = None
 
     @classmethod
     def register(
@@ -107,8 +111,11 @@ class User(Aggregate):
 
         Raises:
             Invalid: as on registering.
-            InvalidState: one would change one's own roles or standing.
+            InvalidState: one would change one's own roles or standing, or the person
+                was erased.
         """
+        if self.erased_at is not None:
+            raise InvalidState("user_erased", user_id=self.id)
         before = (self.name, self.roles, self.skills, self.active)
         after = (
             self.name if name is None else name,
@@ -121,6 +128,32 @@ class User(Aggregate):
         if by == self.id and (after[1], after[3]) != (self.roles, self.active):
             raise InvalidState("own_access_unchangeable", user_id=self.id)
         self.name, self.roles, self.skills, self.active = after
+        self._tell()
+
+    def erase(
+        self,
+        *,
+        email: str,
+        name: str,
+        password_hash: str,
+        outcome: dict[str, Any],
+        at: datetime,
+    ) -> None:
+        """Put pseudonyms in the place of who it is, and end their access.
+
+        Args:
+            email: stands for the address, and is nobody's.
+            name: stands for the name.
+            password_hash: of a password that nobody knows.
+            outcome: what became of the person's data everywhere.
+            at: now.
+        """
+        self.email, self.name, self.password_hash = email, name, password_hash
+        self.skills, self.active = (), False
+        self.erased_at, self.erasure = at, outcome
+        self._tell()
+
+    def _tell(self) -> None:
         self.record(
             UserChanged(
                 user_id=self.id,

@@ -8,6 +8,7 @@ from robosure.contexts.identity.routes import (
     api_keys,
     audit,
     organisations,
+    personal_data,
     roles,
     second_factor,
     sessions,
@@ -24,6 +25,7 @@ for _part in (
     roles,
     organisations,
     users,
+    personal_data,
     api_keys,
     audit,
 ):

@@ -93,7 +93,6 @@ async def list_api_keys(
     "/api-keys/{api_key_id}/rotate",
     summary="Rotate an API key",
     status_code=201,
-    dependencies=[sensitive()],
     responses=problems(404, 409, 422),
 )
 async def rotate_api_key(
@@ -101,7 +100,7 @@ async def rotate_api_key(
     api_key_id: UUID,
     body: Rotation,
     response: Response,
-    principal: Annotated[Principal, requires("api-keys:manage")],
+    principal: Annotated[Principal, requires("api-keys:manage", sensitive=True)],
     service: Annotated[ApiKeyService, Depends(_api_key_service)],
 ) -> ApiKeyIssued:
     """Make a successor that is the same but for its secret, shown this once.
