@@ -84,6 +84,15 @@ def test_the_standard_librarys_logging_takes_the_same_way(
     assert (line["logger"], line["level"], line["n"]) == ("some.library", "warning", 1)
 
 
+def test_a_line_break_in_what_is_logged_makes_no_line(output: StringIO) -> None:
+    forged = 'x"}\n{"event": "platform.security.forged", "level": "info"}\r\n'
+    get_logger("t").info("first", reason=forged)
+    logging.getLogger("some.library").warning("second %s", forged)
+    first, second = lines(output)
+    assert first["reason"] == forged
+    assert second["event"] == f"second {forged}"
+
+
 def test_what_is_below_the_level_is_not_written(
     output: StringIO,
 ) -> None:

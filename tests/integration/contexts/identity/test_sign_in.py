@@ -10,6 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
 from robosure.contexts.identity.service.seeding import seed
 from robosure.contexts.identity.tables import organisations, users
@@ -196,3 +197,21 @@ async def test_nobody_asks_who_they_are_without_signing_in(api: ApiClient) -> No
     answer = await api.anonymous().get("/auth/me")
     assert answer.status_code == 401
     assert code_of(answer) == "not_signed_in"
+
+
+async def test_both_a_sign_in_and_a_refused_one_are_logged(api: ApiClient) -> None:
+    with capture_logs() as lines:
+        assert (await sign_in(api)).status_code == 200
+        assert (await sign_in(api, password="another password")).status_code == 401
+    events = [line["event"] for line in lines if ".sign_in_" in line["event"]]
+    assert events == [
+        "identity.service.sign_in_completed",
+        "identity.service.sign_in_refused",
+    ]
+    assert PASSWORD not in str(lines)
+    assert "another password" not in str(lines)
+
+
+async def test_a_password_does_not_expire(api: ApiClient, clock: FixedClock) -> None:
+    clock.advance(timedelta(days=1_000))
+    assert (await sign_in(api)).status_code == 200
