@@ -86,9 +86,8 @@ def missing(shown: str) -> Iterator[str]:
     for target in LINK.findall(shown):
         file, _, anchor = target.partition("#")
         path = (DOCUMENT.parent / file).resolve() if file else DOCUMENT
-        if not path.is_file() or (
-            anchor and anchor not in anchors_of(path.read_text())
-        ):
+        anchors = anchors_of(path.read_text()) if path.is_file() else set[str]()
+        if not path.is_file() or (anchor and anchor not in anchors):
             yield target
 
 

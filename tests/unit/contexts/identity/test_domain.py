@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import urlsafe_b64decode
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -342,6 +343,9 @@ def test_a_key_is_shown_once_and_kept_as_its_digest() -> None:
 def test_no_two_keys_are_alike() -> None:
     keys = {a_key()[1] for _ in range(100)}
     assert len(keys) == 100
+    # and each has 32 random bytes behind its prefix
+    random = [key.split("_", 2)[2] for key in keys]
+    assert {len(urlsafe_b64decode(each + "=")) for each in random} == {32}
 
 
 def test_a_key_cannot_carry_more_than_its_maker_may_give() -> None:
