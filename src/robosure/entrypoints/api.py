@@ -77,6 +77,7 @@ def create_app(
 def _edge(runtime: Runtime, contexts: Sequence[Context]) -> Edge:
     authenticators = [c.authenticator for c in contexts if c.authenticator is not None]
     (taking_in,) = [c.processor(()) for c in contexts if c.processor is not None]
+    (authorities,) = [c.authorities for c in contexts if c.authorities is not None]
     pressure = Pressure(
         runtime.bus, taking_in.stream, taking_in.group, settings=runtime.settings
     )
@@ -86,6 +87,7 @@ def _edge(runtime: Runtime, contexts: Sequence[Context]) -> Edge:
         passwords=Passwords(),
         roles=RoleCatalogue(context.permissions for context in contexts),
         authenticator=authenticators[0] if authenticators else None,
+        authorities=authorities,
         pressure=pressure,
         projections=[each for context in contexts for each in context.projections],
         stored_events=stored_events(contexts),

@@ -8,10 +8,11 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from robosure.platform.database.session import Database
+from robosure.platform.database.session import Database, WriteSession
 from robosure.platform.jobs import Job
 from robosure.platform.messages import Message
 from robosure.platform.privacy import PersonalData
+from robosure.platform.security.authority import Authorities
 from robosure.platform.security.principal import Authenticator
 from robosure.platform.settings import Settings
 from robosure.platform.streams import BatchHandler, Consumer, Effects, Incoming
@@ -34,6 +35,8 @@ class Context:
             one context provides it.
         seed: writes what every installation starts with; may run again.
         authenticator: knows API keys and sessions; one context provides it.
+        authorities: makes, for a transaction, what knows who may approve how much; one
+            context provides it.
         projections: its tables that can be rebuilt by replaying facts and events.
         stored_events: the log of events from outside; one context provides it.
         personal_data: what it keeps about people, to be handed out and erased.
@@ -49,6 +52,7 @@ class Context:
     processor: Callable[[Sequence[BatchHandler]], Effects[Incoming]] | None = None
     seed: Seed | None = None
     authenticator: Authenticator | None = None
+    authorities: Callable[[WriteSession], Authorities] | None = None
     projections: Sequence[Projection] = ()
     stored_events: StoredEvents | None = None
     personal_data: PersonalData | None = None

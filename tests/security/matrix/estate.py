@@ -226,9 +226,20 @@ async def _belongings(
         "email": user["email"],
         "role": role,
         "api_key": api_key["api_key"]["id"],
+        "limit": await _a_limit(world, kind, tag),
         "endpoint": endpoint["id"],
         "delivery": await _a_delivery(runtime, organisation, UUID(endpoint["id"])),
     }
+
+
+async def _a_limit(world: World, kind: str, tag: str) -> str:
+    """Return a limit of the insurer's; for others, one of another insurer's."""
+    insurer = world.insurer_id
+    if kind != "insurer":
+        insurer = await _organisation(world, "insurer", f"Rival of {tag}")
+    theirs = world.api.as_("admin", organisation=insurer)
+    limits = answered(await theirs.get("/authority-limits?status=approved"))["items"]
+    return str(limits[0]["id"])
 
 
 async def _a_delivery(runtime: Runtime, organisation: UUID, endpoint: UUID) -> str:

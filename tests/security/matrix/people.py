@@ -50,6 +50,9 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
         | {
             "api-keys:manage",
             "audit:read",
+            "authority:approve",
+            "authority:propose",
+            "authority:read",
             "claims:approve",
             "claims:assess",
             "claims:assign",
@@ -109,6 +112,8 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
         _READER
         | {
             "audit:read",
+            "authority:approve",
+            "authority:read",
             "deliveries:read",
             "facts:read",
             "ledger:read",

@@ -192,6 +192,33 @@ IDENTITY: Final = (
         "/users/{user}/personal-data",
         others=404,
     ),
+    Row(
+        f"POST {_V1}/authority-limits",
+        "authority:propose",
+        answer=404,
+        changes={"role": None, "user_id": "00000000-0000-7000-8000-000000000000"},
+    ),
+    Row(
+        f"GET {_V1}/authority-limits",
+        "authority:read",
+        lists="limit",
+        only_own=True,
+    ),
+    *(
+        Row(
+            f"{method} {_V1}/authority-limits/{{limit_id}}{action}",
+            f"authority:{right}",
+            f"/authority-limits/{{limit}}{action}",
+            answer=status,
+            others=404,
+            only_own=True,
+        )
+        for method, action, right, status in (
+            ("GET", "", "read", 200),
+            ("POST", "/approve", "approve", 409),
+            ("POST", "/reject", "approve", 409),
+        )
+    ),
     Row(f"GET {_V1}/audit-entries", "audit:read"),
     Row(f"GET {_V1}/audit-entries/export", "audit:read"),
 )

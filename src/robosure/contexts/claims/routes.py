@@ -28,6 +28,7 @@ from robosure.contexts.claims.service import ClaimService, read_verified
 from robosure.platform.files import FileStorage
 from robosure.platform.http import (
     ApiRouter,
+    AuthoritiesDep,
     ClockDep,
     Cursor,
     FilesDep,
@@ -288,15 +289,23 @@ async def assess_claim(
     responses=_COMMAND_PROBLEMS,
 )
 async def approve_claim(
+    *,
     claim_id: UUID,
     principal: Approver,
     session: WriteDb,
     clock: ClockDep,
+    authorities: AuthoritiesDep,
     expected: IfMatch,
 ) -> ClaimReceipt:
-    """Approve the settlement, as someone other than the assessor, and have it paid."""
+    """Approve the settlement and have it paid.
+
+    Whoever reported the claim or assessed it may not. Nor may anyone whose authority
+    ends below the amount: `403` with `above_authority`, what is `allowed`
+    (`allowed_minor`, `currency`), and the `roles` that may approve as much, in its
+    `context`.
+    """
     claim = await ClaimService.on(session, clock).approve(
-        claim_id, principal=principal, expected=expected
+        claim_id, principal=principal, authorities=authorities, expected=expected
     )
     return ClaimReceipt.model_validate(claim)
 

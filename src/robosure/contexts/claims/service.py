@@ -24,13 +24,14 @@ from robosure.contexts.eventflow.events import TelemetryExtracted
 from robosure.contexts.identity.events import UserChanged, UserRegistered
 from robosure.contexts.payments.events import PayoutCompleted, PayoutFailed
 from robosure.contexts.policies.events import PolicyBound
+from robosure.kernel.authority import Decision
 from robosure.kernel.errors import Forbidden, InvalidState, NotFound, Stale
 from robosure.kernel.time import Clock
 from robosure.platform.database import WriteSession
 from robosure.platform.files import FileStorage
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import counter
-from robosure.platform.security import Principal
+from robosure.platform.security import Authorities, Principal
 from robosure.platform.uploads import Upload
 
 REPORTED: Final = counter("claims_reported_total", "Claims reported.", ["severity"])
@@ -153,7 +154,12 @@ class ClaimService(LoggerMixin):
         return claim
 
     async def approve(
-        self, claim_id: UUID, *, principal: Principal, expected: int | None
+        self,
+        claim_id: UUID,
+        *,
+        principal: Principal,
+        authorities: Authorities,
+        expected: int | None,
     ) -> Claim:
         """Approve a settlement, take it from the aggregate, and ask for its payment.
 
@@ -162,7 +168,8 @@ class ClaimService(LoggerMixin):
 
         Raises:
             NotFound: no such claim.
-            Forbidden: ``assessor_cannot_approve``.
+            Forbidden: it is theirs, or above their authority; see
+                :meth:`Claim.approve`.
             InvalidState: it is not assessed, or its evidence is pending.
         """
         claim = await self._insured(claim_id, principal=principal, expected=expected)
@@ -171,6 +178,9 @@ class ClaimService(LoggerMixin):
         amount = claim.approve(
             cover=cover,
             aggregate_remaining=await self._covers.remaining(cover, code, lock=True),
+            authority=await authorities.authority_of(
+                principal, decision=Decision.SETTLEMENT, currency=claim.currency
+            ),
             by=principal.subject,
             at=self._clock.now(),
         )

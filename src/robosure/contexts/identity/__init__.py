@@ -1,7 +1,7 @@
 """Accounts and access: organisations, their people, and the keys of their machines.
 
-Owns organisations, users, their sessions and API keys, and shows the audit trail that
-the platform keeps.
+Owns organisations, users, their sessions and API keys, and who may approve how much;
+shows the audit trail that the platform keeps.
 Publishes ``OrganisationRegistered``, ``UserRegistered`` and ``UserChanged``; listens to
 nobody.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from robosure.contexts.identity.jobs import forget_sessions
+from robosure.contexts.identity.repository import SqlAuthorities
 from robosure.contexts.identity.routes import router
 from robosure.contexts.identity.service.authenticator import SqlAuthenticator
 from robosure.contexts.identity.service.personal_data import IdentityPersonalData
@@ -38,6 +39,9 @@ context = Context(
         "users:manage": {"admin", *_CUSTOMER_ADMINS},
         "users:read": {"admin", "compliance", "support", *_CUSTOMER_ADMINS},
         "api-keys:manage": {"admin", *_CUSTOMER_ADMINS},
+        "authority:read": {"admin", "compliance"},
+        "authority:propose": {"admin"},
+        "authority:approve": {"admin", "compliance"},
         "audit:read": {"admin", "compliance"},
         "personal-data:read": {"admin", "compliance", *_CUSTOMER_ADMINS},
         "personal-data:erase": {"admin", "compliance", *_CUSTOMER_ADMINS},
@@ -46,4 +50,5 @@ context = Context(
     seed=seed,
     personal_data=IdentityPersonalData(),
     authenticator=SqlAuthenticator(),
+    authorities=SqlAuthorities,
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from robosure.contexts.identity.domain import (
     ApiKey,
+    AuthorityLimit,
     Ending,
     Organisation,
     OrganisationKind,
@@ -39,6 +41,10 @@ class Organisations(Protocol):
 
     async def named(self, kind: OrganisationKind, name: str) -> Organisation | None:
         """Return the one of that kind and name, if there is one."""
+        ...
+
+    async def insurers(self) -> Sequence[Organisation]:
+        """Return all insurers."""
         ...
 
 
@@ -95,6 +101,40 @@ class Attempts(Protocol):
 
     async def right(self, attempt: Attempt) -> None:
         """Forget the failures of this account from this source."""
+        ...
+
+
+class AuthorityLimits(Protocol):
+    """Who may approve how much, at each insurer."""
+
+    async def start(self, insurer_id: UUID, limits: Sequence[AuthorityLimit]) -> None:
+        """Keep what an insurer starts with, unless it has limits of any kind."""
+        ...
+
+    async def add(self, limit: AuthorityLimit) -> None:
+        """Keep a new one."""
+        ...
+
+    async def get_for_update(
+        self, limit_id: UUID, *, organisation_id: UUID
+    ) -> AuthorityLimit:
+        """Return an insurer's, locked.
+
+        Raises:
+            NotFound: it has none of that id.
+        """
+        ...
+
+    async def in_force_like(self, limit: AuthorityLimit) -> AuthorityLimit | None:
+        """Return the one in force for the same, locked; None if there is none."""
+        ...
+
+    async def save(self, limit: AuthorityLimit) -> None:
+        """Write a change now.
+
+        Raises:
+            Stale: another for the same was put in force meanwhile.
+        """
         ...
 
 

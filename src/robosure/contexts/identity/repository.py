@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Select, exists, or_, select, update
 
 from robosure.contexts.identity.domain import (
     USE_RESOLUTION,
     ApiKey,
+    AuthorityLimit,
     Ending,
+    LimitStatus,
     Organisation,
     OrganisationKind,
     SecondFactor,
     Session,
     User,
+    authority_from,
     digest_of,
     normalised_email,
 )
 from robosure.contexts.identity.tables import (
     api_keys,
+    authority_limits,
     organisations,
     second_factors,
     sessions,
     users,
 )
-from robosure.kernel.errors import AlreadyExists, Invalid, InvalidState, NotFound
+from robosure.kernel.authority import Authority, Decision
+from robosure.kernel.errors import (
+    AlreadyExists,
+    Invalid,
+    InvalidState,
+    NotFound,
+    Stale,
+)
 from robosure.platform.database import WriteSession, translating
-from robosure.platform.security import EndedSessions
+from robosure.platform.database.behalf import PLATFORM, continue_on_behalf_of
+from robosure.platform.security import EndedSessions, Principal
 
 
 class SqlOrganisations:
@@ -58,6 +71,13 @@ class SqlOrganisations:
             organisations.c.kind == kind, organisations.c.name == name
         )
         return (await self._session.scalars(statement)).one_or_none()
+
+    async def insurers(self) -> Sequence[Organisation]:
+        """Return all insurers."""
+        statement = select(Organisation).where(
+            organisations.c.kind == OrganisationKind.INSURER
+        )
+        return (await self._session.scalars(statement)).all()
 
 
 class SqlUsers:
@@ -222,3 +242,83 @@ class SqlSecondFactors:
     async def remove(self, factor: SecondFactor) -> None:
         """Forget one."""
         await self._session.delete(factor)
+
+
+class SqlAuthorityLimits:
+    """Authority limits in PostgreSQL."""
+
+    def __init__(self, session: WriteSession) -> None:
+        self._session = session
+
+    async def start(self, insurer_id: UUID, limits: Sequence[AuthorityLimit]) -> None:
+        """Keep what an insurer starts with, unless it has limits of any kind.
+
+        From here on the transaction is the platform's: who takes another insurer in
+        does not see its limits.
+        """
+        await continue_on_behalf_of(self._session, PLATFORM)
+        theirs = authority_limits.c.organisation_id == insurer_id
+        if not await self._session.scalar(select(exists().where(theirs))):
+            self._session.add_all(limits)
+
+    async def add(self, limit: AuthorityLimit) -> None:
+        """Keep a new one."""
+        async with translating(self._session, {}):
+            self._session.add(limit)
+
+    async def get_for_update(
+        self, limit_id: UUID, *, organisation_id: UUID
+    ) -> AuthorityLimit:
+        """Return an insurer's, locked."""
+        found = await self._session.get(AuthorityLimit, limit_id, with_for_update=True)
+        if found is None or found.organisation_id != organisation_id:
+            raise NotFound("authority_limit_not_found", limit_id=limit_id)
+        return found
+
+    async def in_force_like(self, limit: AuthorityLimit) -> AuthorityLimit | None:
+        """Return the one in force for the same, locked; None if there is none."""
+        c = authority_limits.c
+        statement = _in_force(
+            limit.organisation_id, limit.decision, limit.amount.currency
+        ).where(
+            c.role.is_not_distinct_from(limit.role),
+            c.user_id.is_not_distinct_from(limit.user_id),
+        )
+        return (await self._session.scalars(statement.with_for_update())).one_or_none()
+
+    async def save(self, limit: AuthorityLimit) -> None:
+        """Write a change now."""
+        taken = Stale("stale_version", version=limit.version)
+        async with translating(self._session, {"uq_authority_limits_in_force": taken}):
+            self._session.add(limit)
+
+
+class SqlAuthorities:
+    """Who may approve how much, for whoever lets money go."""
+
+    def __init__(self, session: WriteSession) -> None:
+        self._session = session
+
+    async def authority_of(
+        self, principal: Principal, *, decision: Decision, currency: str
+    ) -> Authority:
+        """Return up to what amount the principal may approve, and who may more."""
+        in_force = _in_force(principal.organisation_id, decision, currency)
+        return authority_from(
+            await self._session.scalars(in_force),
+            user_id=principal.subject,
+            roles=principal.roles,
+            currency=currency,
+        )
+
+
+def _in_force(
+    organisation_id: UUID, decision: Decision, currency: str
+) -> Select[AuthorityLimit]:
+    c = authority_limits.c
+    return select(AuthorityLimit).where(
+        c.organisation_id == organisation_id,
+        c.decision == decision,
+        c.currency == currency,
+        c.status == LimitStatus.APPROVED,
+    )

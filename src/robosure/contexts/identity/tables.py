@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    CHAR,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -22,17 +23,22 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import composite
 
 from robosure.contexts.identity.domain import (
     ApiKey,
+    AuthorityLimit,
     Ending,
     KeyKind,
+    LimitStatus,
     Organisation,
     OrganisationKind,
     SecondFactor,
     Session,
     User,
 )
+from robosure.kernel.authority import Decision
+from robosure.kernel.money import Money
 from robosure.platform.database import PERSONAL, JsonOf, choice, metadata, registry
 
 SCHEMA = "identity"
@@ -154,6 +160,45 @@ second_factors = Table(
     schema=SCHEMA,
 )
 
+authority_limits = Table(
+    "authority_limits",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("organisation_id", Uuid, nullable=False),
+    Column("decision", choice(Decision), nullable=False),
+    Column("role", Text),
+    Column("user_id", Uuid),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", CHAR(3), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("status", choice(LimitStatus), nullable=False),
+    Column("proposed_by", Uuid),
+    Column("proposed_at", DateTime(timezone=True), nullable=False),
+    Column("decided_by", Uuid),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("ended_at", DateTime(timezone=True)),
+    ForeignKeyConstraint(["organisation_id"], [organisations.c.id]),
+    ForeignKeyConstraint(["user_id"], [users.c.id]),
+    CheckConstraint("num_nonnulls(role, user_id) = 1", "one_holder"),
+    CheckConstraint("amount_minor >= 0", "not_negative"),
+    # One is in force for each holder; it is also how those in force are found.
+    Index(
+        "uq_authority_limits_in_force",
+        "organisation_id",
+        "decision",
+        "currency",
+        "role",
+        "user_id",
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+        postgresql_where=text("status = 'approved'"),
+    ),
+    Index("ix_authority_limits_organisation_id_id", "organisation_id", "id"),
+    schema=SCHEMA,
+    comment="Up to what amount a role or a person may approve.",
+)
+
 
 def _map(aggregate: type[Any], table: Table) -> None:
     registry.map_imperatively(aggregate, table, version_id_col=table.c.version)
@@ -164,3 +209,13 @@ _map(User, users)
 _map(ApiKey, api_keys)
 _map(Session, sessions)
 _map(SecondFactor, second_factors)
+registry.map_imperatively(
+    AuthorityLimit,
+    authority_limits,
+    version_id_col=authority_limits.c.version,
+    properties={
+        "amount": composite(
+            Money, authority_limits.c.amount_minor, authority_limits.c.currency
+        )
+    },
+)

@@ -3,6 +3,7 @@
 from robosure.platform.http.access import Access, ProofDep, public, requires, signed_in
 from robosure.platform.http.downloads import attachment, download
 from robosure.platform.http.edge import (
+    AuthoritiesDep,
     CacheDep,
     ClockDep,
     Edge,
@@ -36,6 +37,7 @@ __all__ = [
     "Access",
     "ApiRouter",
     "AsyncApiDep",
+    "AuthoritiesDep",
     "CacheDep",
     "ClientAddressDep",
     "ClockDep",

@@ -20,6 +20,7 @@ from robosure.platform.privacy import PersonalData
 from robosure.platform.runtime import Runtime
 from robosure.platform.security import (
     Authenticator,
+    Authorities,
     Passwords,
     RememberedKeys,
     RoleCatalogue,
@@ -42,6 +43,7 @@ class Edge:
     passwords: Passwords
     roles: RoleCatalogue
     authenticator: Authenticator | None
+    authorities: Callable[[WriteSession], Authorities]
     pressure: Pressure
     projections: Sequence[Projection] = ()
     stored_events: StoredEvents | None = None
@@ -125,6 +127,10 @@ ReadDb = Annotated[ReadSession, Depends(_read, scope="function")]
 WriteDb = Annotated[WriteSession, Depends(_write, scope="function")]
 
 
+def _authorities(edge: EdgeDep, session: WriteDb) -> Authorities:
+    return edge.authorities(session)
+
+
 def _clock(edge: EdgeDep) -> Clock:
     return edge.runtime.clock
 
@@ -172,6 +178,7 @@ def _personal_data(edge: EdgeDep) -> Mapping[str, PersonalData]:
     return edge.personal_data
 
 
+AuthoritiesDep = Annotated[Authorities, Depends(_authorities)]
 ClockDep = Annotated[Clock, Depends(_clock)]
 FilesDep = Annotated[FileStorage, Depends(_files)]
 SettingsDep = Annotated[Settings, Depends(_settings)]

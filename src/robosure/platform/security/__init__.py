@@ -1,5 +1,6 @@
 """Who is asking, and may they: principals, passwords, codes, tokens, permissions."""
 
+from robosure.platform.security.authority import Authorities
 from robosure.platform.security.ended import EndedSessions
 from robosure.platform.security.keys import RememberedKeys
 from robosure.platform.security.passwords import Passwords
@@ -11,6 +12,7 @@ from robosure.platform.security.tokens import Tokens
 __all__ = [
     "Attempt",
     "Authenticator",
+    "Authorities",
     "EndedSessions",
     "Passwords",
     "Principal",

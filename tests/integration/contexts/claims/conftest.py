@@ -8,9 +8,13 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import insert
 
 from robosure.contexts.eventflow.events import TelemetryExtracted
+from robosure.contexts.identity.domain import AuthorityLimit
 from robosure.contexts.identity.events import OrganisationRegistered, UserRegistered
+from robosure.contexts.identity.repository import SqlAuthorityLimits
+from robosure.contexts.identity.tables import organisations
 from robosure.kernel.events import DomainEvent
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import Database
@@ -96,6 +100,24 @@ class Scene:
             "contact": {"name": "Ada Byron", "email": "ada@example.com"},
         } | changes
 
+    async def found(self) -> None:
+        """Have the insurer exist, with the authority limits that it starts with."""
+        now = self.runtime.clock.now()
+        row = {
+            "id": self.insurer_id,
+            "kind": "insurer",
+            "name": "Robosure Mutual",
+            "email": "office@example.com",
+            "country": "DE",
+            "registered_at": now,
+            "version": 1,
+        }
+        async with self.database.write() as session:
+            await session.execute(insert(organisations).values(row))
+            limits = SqlAuthorityLimits(session)
+            standard = AuthorityLimit.standard(self.insurer_id, at=now)
+            await limits.start(self.insurer_id, standard)
+
     async def report(self, **changes: Any) -> str:
         """Report a loss as the holder, and return the claim's id."""
         answer = await self.holder.post("/claims", json=self.notice(**changes))
@@ -163,6 +185,7 @@ async def unstaffed(
 ) -> Scene:
     """A policy in force, and nobody to handle its claims."""
     scene = Scene(api, database, runtime, deliver)
+    await scene.found()
     await scene.tell(
         OrganisationRegistered(
             organisation_id=scene.holder_id,

@@ -128,6 +128,79 @@ async def test_the_assessor_cannot_approve(scene: Scene) -> None:
     assert (await scene.claim(claim_id))["status"] == "assessed"
 
 
+async def test_an_adjuster_approves_up_to_their_authority_and_no_further(
+    scene: Scene,
+) -> None:
+    # given settlements of 10,000.00 and a cent more, which adjusters may and may not
+    within = await scene.assessed(loss_value={"minor": 1050000, "currency": "EUR"})
+    above = await scene.assessed(loss_value={"minor": 1050001, "currency": "EUR"})
+    adjuster = scene.staff("adjuster")
+    answer = await adjuster.post(f"/claims/{within}/approve")
+    assert answer.status_code == 200, answer.text
+    # when the one above is approved
+    before = await scene.claim(above)
+    refused = await adjuster.post(f"/claims/{above}/approve")
+    # then the answer says how much they may, and who may approve as much
+    assert (refused.status_code, code_of(refused)) == (403, "above_authority")
+    assert refused.json()["context"] == {
+        "amount": "10,000.01 EUR",
+        "allowed": "10,000.00 EUR",
+        "allowed_minor": 1000000,
+        "currency": "EUR",
+        "roles": ["admin"],
+    }
+    # and the claim is as it was
+    assert await scene.claim(above) == before
+    assert (await scene.admin.post(f"/claims/{above}/approve")).status_code == 200
+
+
+async def test_a_limit_of_ones_own_holds_from_the_moment_it_is_approved(
+    scene: Scene,
+) -> None:
+    # given an adjuster whose own limit is lower than that of adjusters
+    person = {
+        "email": "grace@example.com",
+        "name": "Grace",
+        "password": "a long enough password",
+        "roles": ["adjuster"],
+    }
+    user = (await scene.admin.post("/users", json=person)).json()["id"]
+    proposal = {
+        "decision": "settlement",
+        "user_id": user,
+        "amount": {"minor": 849999, "currency": "EUR"},
+        "reason": "On probation.",
+    }
+    limit = (await scene.admin.post("/authority-limits", json=proposal)).json()["id"]
+    assert (
+        await scene.admin.post(f"/authority-limits/{limit}/approve")
+    ).status_code == 200
+    # when they approve more
+    claim_id = await scene.assessed()
+    grace = scene.staff("adjuster", UUID(user))
+    refused = await grace.post(f"/claims/{claim_id}/approve")
+    # then another adjuster may, but not they
+    assert (refused.status_code, code_of(refused)) == (403, "above_authority")
+    assert refused.json()["context"]["roles"] == ["adjuster", "admin"]
+    other = await scene.staff("adjuster").post(f"/claims/{claim_id}/approve")
+    assert other.status_code == 200
+
+
+async def test_who_reported_a_loss_cannot_approve_it(scene: Scene) -> None:
+    # given a claim that someone of the insurer's took down
+    clerk = uuid7()
+    client = scene.staff("admin", clerk)
+    claim_id = (await client.post("/claims", json=scene.notice())).json()["id"]
+    await scene.attach_telemetry(claim_id)
+    adjuster = UUID((await scene.claim(claim_id))["adjuster"]["id"])
+    await scene.assess(claim_id, adjuster)
+    # when they approve it
+    refused = await client.post(f"/claims/{claim_id}/approve")
+    # then
+    assert (refused.status_code, code_of(refused)) == (403, "reporter_cannot_approve")
+    assert (await scene.claim(claim_id))["status"] == "assessed"
+
+
 async def test_nothing_is_approved_while_evidence_is_pending(scene: Scene) -> None:
     claim_id = await scene.report()
     adjuster = UUID((await scene.claim(claim_id))["adjuster"]["id"])

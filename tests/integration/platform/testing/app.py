@@ -36,7 +36,7 @@ from robosure.platform.http.app import build_app
 from robosure.platform.http.edge import Edge
 from robosure.platform.logging import get_logger
 from robosure.platform.runtime import Runtime
-from robosure.platform.security import Passwords, RoleCatalogue, Tokens
+from robosure.platform.security import Authorities, Passwords, RoleCatalogue, Tokens
 from robosure.platform.settings import Settings
 from robosure.platform.streams.bus import INGEST
 from robosure.platform.streams.pressure import Pressure
@@ -159,6 +159,10 @@ async def store_text(session: WriteDb, name: Annotated[str, Body(embed=True)]) -
     )
 
 
+def _nobodys(_session: object) -> Authorities:
+    raise AssertionError("nothing is approved here")
+
+
 def an_app(runtime: Runtime, **changes: Any) -> FastAPI:
     """Build the application on this runtime, or one with these changes."""
 
@@ -181,6 +185,7 @@ def an_app(runtime: Runtime, **changes: Any) -> FastAPI:
         passwords=Passwords(),
         roles=RoleCatalogue([PERMISSIONS]),
         authenticator=None,
+        authorities=_nobodys,
         pressure=Pressure(runtime.bus, INGEST, "testing", settings=runtime.settings),
     )
     return app

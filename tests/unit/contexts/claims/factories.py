@@ -18,6 +18,7 @@ from robosure.contexts.claims.domain.settlement import (
     ValuationBasis,
 )
 from robosure.contexts.policies.events import CoverInForce, InsuredRobot, PolicyBound
+from robosure.kernel.authority import Authority
 from robosure.kernel.ids import uuid7
 from robosure.kernel.money import Money
 from robosure.kernel.time import Term
@@ -29,6 +30,9 @@ ROBOT = UUID("019c8f3e-9a40-7000-8000-00000000000a")
 
 def eur(amount: str) -> Money:
     return Money.of(amount, "EUR")
+
+
+UNBOUNDED = Authority(limit=eur("1000000000.00"), by_role={})
 
 
 def coverage(
@@ -185,6 +189,7 @@ def a_claim_being_paid(cover: PolicyCover) -> Claim:
     claim.approve(
         cover=cover,
         aggregate_remaining=cover.coverages[0].limit,
+        authority=UNBOUNDED,
         by=uuid7(),
         at=NOON,
     )

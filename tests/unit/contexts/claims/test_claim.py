@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from robosure.contexts.claims.domain.assessment import CoinsuranceClause
 from robosure.contexts.claims.domain.claim import CLOSED, Claim, ClaimStatus
+from robosure.contexts.claims.domain.cover import PolicyCover
 from robosure.contexts.claims.domain.evidence import (
     Attachment,
     EvidenceStatus,
@@ -28,6 +30,7 @@ from robosure.contexts.claims.events import (
     PayoutRequested,
 )
 from robosure.contexts.eventflow.events import TelemetryExtracted
+from robosure.kernel.authority import Authority
 from robosure.kernel.errors import DomainError, Forbidden, Invalid, InvalidState
 from robosure.kernel.ids import uuid7
 from robosure.kernel.money import Money
@@ -35,6 +38,7 @@ from tests.unit.contexts.claims.factories import (
     INCIDENT,
     NOON,
     ROBOT,
+    UNBOUNDED,
     a_claim,
     a_claim_being_paid,
     a_cover,
@@ -56,6 +60,24 @@ def happenings(claim: Claim) -> list[Happening]:
 def standing(claim: Claim) -> ClaimStatus:
     """Read the status anew, whatever the type checker knows of it."""
     return claim.status
+
+
+def approve(
+    claim: Claim,
+    cover: PolicyCover,
+    *,
+    remaining: Money = eur("50000.00"),  # noqa: B008 - a value, which does not change
+    authority: Authority = UNBOUNDED,
+    by: UUID | None = None,
+) -> Money:
+    """Approve a claim, as somebody else who may approve anything."""
+    return claim.approve(
+        cover=cover,
+        aggregate_remaining=remaining,
+        authority=authority,
+        by=by or uuid7(),
+        at=NOON,
+    )
 
 
 def refusal(error: type[DomainError], code: str) -> pytest.RaisesExc[DomainError]:
@@ -364,9 +386,7 @@ def test_an_approval_tells_the_decision_and_asks_for_the_payment() -> None:
     cover = a_cover()
     claim, _ = an_assessed_claim(cover)
     approver = uuid7()
-    amount = claim.approve(
-        cover=cover, aggregate_remaining=eur("50000.00"), by=approver, at=NOON
-    )
+    amount = approve(claim, cover, by=approver)
     assert amount == eur("8500.00")
     assert claim.status is ClaimStatus.PAYOUT_REQUESTED
     assert (claim.decided_by, claim.decided_at) == (approver, NOON)
@@ -397,9 +417,7 @@ def test_an_approval_tells_the_decision_and_asks_for_the_payment() -> None:
 def test_an_approval_pays_no_more_than_is_left_of_the_aggregate() -> None:
     cover = a_cover()
     claim, _ = an_assessed_claim(cover)
-    amount = claim.approve(
-        cover=cover, aggregate_remaining=eur("1000.00"), by=uuid7(), at=NOON
-    )
+    amount = approve(claim, cover, remaining=eur("1000.00"))
     assert amount == eur("1000.00")
     assert claim.reserve.case == eur("1000.00")
 
@@ -407,9 +425,7 @@ def test_an_approval_pays_no_more_than_is_left_of_the_aggregate() -> None:
 def test_a_settlement_of_nothing_closes_without_payment() -> None:
     cover = a_cover()
     claim, _ = an_assessed_claim(cover, value=eur("500.00"))
-    amount = claim.approve(
-        cover=cover, aggregate_remaining=eur("50000.00"), by=uuid7(), at=NOON
-    )
+    amount = approve(claim, cover)
     assert amount == eur("0.00")
     assert claim.status is ClaimStatus.CLOSED_WITHOUT_PAYMENT
     assert claim.payout_id is None
@@ -423,14 +439,59 @@ def test_the_assessor_cannot_approve() -> None:
     cover = a_cover()
     claim, adjuster = an_assessed_claim(cover)
     with refusal(Forbidden, "assessor_cannot_approve"):
-        claim.approve(
-            cover=cover,
-            aggregate_remaining=eur("50000.00"),
-            by=adjuster.user_id,
-            at=NOON,
-        )
+        approve(claim, cover, by=adjuster.user_id)
     assert claim.status is ClaimStatus.ASSESSED
     assert claim.pending_events == []
+
+
+def test_who_assessed_before_another_cannot_approve_either() -> None:
+    # given a claim that a second person assessed again
+    cover = a_cover()
+    claim, first = an_assessed_claim(cover)
+    claim.assess(
+        an_assessment(uuid7()),
+        cover=cover,
+        aggregate_remaining=eur("50000.00"),
+        may_stand_in=True,
+    )
+    with refusal(Forbidden, "assessor_cannot_approve"):
+        approve(claim, cover, by=first.user_id)
+    assert claim.status is ClaimStatus.ASSESSED
+
+
+def test_who_reported_a_claim_cannot_approve_it() -> None:
+    cover = a_cover()
+    claim, _ = an_assessed_claim(cover)
+    with refusal(Forbidden, "reporter_cannot_approve"):
+        approve(claim, cover, by=claim.reported_by)
+    assert claim.status is ClaimStatus.ASSESSED
+
+
+def test_nobody_approves_more_than_they_may_and_the_claim_stays_as_it_was() -> None:
+    # given a settlement of 8,500.00, of which the aggregate has 8,000.00 left
+    cover = a_cover()
+    claim, _ = an_assessed_claim(cover)
+    before = (claim.settlement, claim.reserve, claim.happenings)
+    less = Authority(limit=eur("7999.99"), by_role={"admin": eur("8000.00")})
+    # when it is approved by someone who may approve a cent less than would be paid
+    with refusal(Forbidden, "above_authority"):
+        approve(claim, cover, remaining=eur("8000.00"), authority=less)
+    # then nothing has changed
+    assert (claim.settlement, claim.reserve, claim.happenings) == before
+    assert claim.status is ClaimStatus.ASSESSED
+    assert claim.pending_events == []
+
+
+def test_the_amount_that_is_paid_counts_and_not_the_one_assessed() -> None:
+    cover = a_cover()
+    claim, _ = an_assessed_claim(cover)
+    amount = approve(
+        claim,
+        cover,
+        remaining=eur("8000.00"),
+        authority=Authority(limit=eur("8000.00"), by_role={}),
+    )
+    assert amount == eur("8000.00")
 
 
 def test_nothing_is_approved_while_evidence_is_pending() -> None:
@@ -443,9 +504,7 @@ def test_nothing_is_approved_while_evidence_is_pending() -> None:
         may_stand_in=False,
     )
     with refusal(InvalidState, "evidence_pending"):
-        claim.approve(
-            cover=cover, aggregate_remaining=eur("50000.00"), by=uuid7(), at=NOON
-        )
+        approve(claim, cover)
     assert claim.status is ClaimStatus.ASSESSED
 
 
@@ -453,9 +512,7 @@ def test_what_is_not_assessed_is_not_approved() -> None:
     cover = a_cover()
     claim, _ = an_assigned_claim(cover)
     with refusal(InvalidState, "claim_not_assessed"):
-        claim.approve(
-            cover=cover, aggregate_remaining=eur("50000.00"), by=uuid7(), at=NOON
-        )
+        approve(claim, cover)
 
 
 def test_a_declined_claim_says_why_and_releases_its_reserve() -> None:
@@ -485,7 +542,7 @@ def test_a_decided_claim_is_decided_once() -> None:
     remaining = eur("50000.00")
     before = claim.happenings
     with refusal(InvalidState, "claim_decided"):
-        claim.approve(cover=cover, aggregate_remaining=remaining, by=uuid7(), at=NOON)
+        approve(claim, cover)
     with refusal(InvalidState, "claim_decided"):
         claim.decline(reason="no", by=uuid7(), at=NOON)
     with refusal(InvalidState, "claim_decided"):
@@ -593,12 +650,7 @@ def test_case_and_paid_are_incurred_whatever_happens(
         aggregate_remaining=eur("50000.00"),
         may_stand_in=False,
     )
-    amount = claim.approve(
-        cover=cover,
-        aggregate_remaining=Money(remaining, "EUR"),
-        by=uuid7(),
-        at=NOON,
-    )
+    amount = approve(claim, cover, remaining=Money(remaining, "EUR"))
     assert eur("0.00") <= amount <= min(eur("50000.00"), Money(remaining, "EUR"))
     assert claim.reserve.incurred == amount
     if claim.payout_id is not None:

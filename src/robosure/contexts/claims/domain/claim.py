@@ -24,6 +24,7 @@ from robosure.contexts.claims.events import (
     ClaimReported,
     PayoutRequested,
 )
+from robosure.kernel.authority import Authority
 from robosure.kernel.errors import Forbidden, InvalidState
 from robosure.kernel.ids import uuid7
 from robosure.kernel.money import Money
@@ -183,7 +184,13 @@ class Claim(ClaimFile):
         self.change_reserve(ReserveChange.SET, to=amount, by=by, at=at)
 
     def approve(
-        self, *, cover: PolicyCover, aggregate_remaining: Money, by: UUID, at: datetime
+        self,
+        *,
+        cover: PolicyCover,
+        aggregate_remaining: Money,
+        authority: Authority,
+        by: UUID,
+        at: datetime,
     ) -> Money:
         """Approve the settlement and ask for its payment.
 
@@ -193,7 +200,8 @@ class Claim(ClaimFile):
         Args:
             cover: the policy's.
             aggregate_remaining: of the coverage, locked, so that it cannot change.
-            by: not the one who assessed.
+            authority: of the one who approves, in the claim's currency.
+            by: neither reported the claim nor ever assessed it.
             at: now.
 
         Returns:
@@ -201,15 +209,17 @@ class Claim(ClaimFile):
 
         Raises:
             InvalidState: ``claim_not_assessed`` or ``evidence_pending``.
-            Forbidden: ``assessor_cannot_approve``.
+            Forbidden: ``assessor_cannot_approve``, ``reporter_cannot_approve`` or
+                ``above_authority``.
         """
         assessment = self.assessed()
         if self.evidence_status is EvidenceStatus.PENDING:
             raise InvalidState("evidence_pending", number=self.number)
-        if by == assessment.assessed_by:
-            raise Forbidden("assessor_cannot_approve", number=self.number)
-        self.settlement = self._settle(assessment, cover, aggregate_remaining)
-        amount = self.settlement.amount
+        self._expect_other_eyes(by)
+        settlement = self._settle(assessment, cover, aggregate_remaining)
+        amount = settlement.amount
+        authority.check(amount)
+        self.settlement = settlement
         self._decide(ClaimStatus.APPROVED, amount, by=by, at=at)
         self.note(Happening.APPROVED, by=by, at=at, amount=str(amount))
         if amount:
@@ -285,6 +295,13 @@ class Claim(ClaimFile):
         self._expect_payout(payout_id)
         self.status = ClaimStatus.APPROVED
         self.note(Happening.PAYOUT_FAILED, at=at, reason=reason)
+
+    def _expect_other_eyes(self, by: UUID) -> None:
+        """Let pass who has only to look at what others did."""
+        if by == self.reported_by:
+            raise Forbidden("reporter_cannot_approve", number=self.number)
+        if any(e.what is Happening.ASSESSED and e.actor == by for e in self.timeline):
+            raise Forbidden("assessor_cannot_approve", number=self.number)
 
     def _settle(
         self, assessment: Assessment, cover: PolicyCover, aggregate_remaining: Money

@@ -12,6 +12,11 @@ from robosure.contexts.identity.domain.api_key import (
     KeyKind,
     digest_of,
 )
+from robosure.contexts.identity.domain.authority import (
+    AuthorityLimit,
+    LimitStatus,
+    authority_from,
+)
 from robosure.contexts.identity.domain.organisation import (
     Organisation,
     OrganisationKind,
@@ -50,15 +55,18 @@ __all__ = [
     "ROLES_OF_KIND",
     "USE_RESOLUTION",
     "ApiKey",
+    "AuthorityLimit",
     "Ending",
     "Factor",
     "KeyKind",
+    "LimitStatus",
     "Organisation",
     "OrganisationKind",
     "RefreshTokens",
     "SecondFactor",
     "Session",
     "User",
+    "authority_from",
     "check_password",
     "digest_of",
     "normalised_email",

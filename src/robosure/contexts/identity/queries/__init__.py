@@ -5,6 +5,7 @@ from robosure.contexts.identity.queries.audit import (
     AuditQueries,
     export_audit_entries,
 )
+from robosure.contexts.identity.queries.authority import AuthorityQueries, LimitFilter
 from robosure.contexts.identity.queries.directory import DirectoryQueries
 from robosure.contexts.identity.queries.second_factor import SecondFactorQueries
 from robosure.contexts.identity.queries.sessions import SessionQueries
@@ -12,7 +13,9 @@ from robosure.contexts.identity.queries.sessions import SessionQueries
 __all__ = [
     "AuditFilter",
     "AuditQueries",
+    "AuthorityQueries",
     "DirectoryQueries",
+    "LimitFilter",
     "SecondFactorQueries",
     "SessionQueries",
     "export_audit_entries",

@@ -1,4 +1,4 @@
-"""Identity over HTTP: signing in, organisations, people, keys, and the audit trail."""
+"""Identity over HTTP: sign-in, organisations, people, keys, authority, the audit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 from robosure.contexts.identity.routes import (
     api_keys,
     audit,
+    authority,
     organisations,
     personal_data,
     roles,
@@ -27,6 +28,7 @@ for _part in (
     users,
     personal_data,
     api_keys,
+    authority,
     audit,
 ):
     router.include_router(_part.router)

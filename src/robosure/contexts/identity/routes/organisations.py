@@ -9,7 +9,10 @@ from fastapi import Depends
 
 from robosure.contexts.identity.domain import OrganisationKind
 from robosure.contexts.identity.queries import DirectoryQueries
-from robosure.contexts.identity.repository import SqlOrganisations
+from robosure.contexts.identity.repository import (
+    SqlAuthorityLimits,
+    SqlOrganisations,
+)
 from robosure.contexts.identity.schemas.organisations import (
     OrganisationIn,
     OrganisationOut,
@@ -32,7 +35,9 @@ router = ApiRouter()
 
 
 def _organisation_service(session: WriteDb, clock: ClockDep) -> OrganisationService:
-    return OrganisationService(SqlOrganisations(session), clock=clock)
+    return OrganisationService(
+        SqlOrganisations(session), limits=SqlAuthorityLimits(session), clock=clock
+    )
 
 
 @router.post(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from robosure.contexts.identity.domain import Organisation, OrganisationKind
-from robosure.contexts.identity.ports import Organisations
+from robosure.contexts.identity.domain import (
+    AuthorityLimit,
+    Organisation,
+    OrganisationKind,
+)
+from robosure.contexts.identity.ports import AuthorityLimits, Organisations
 from robosure.kernel.errors import Forbidden, NotFound
 from robosure.kernel.time import Clock
 from robosure.platform.logging import LoggerMixin
@@ -15,8 +19,11 @@ from robosure.platform.security import Principal
 class OrganisationService(LoggerMixin):
     """Takes organisations in."""
 
-    def __init__(self, organisations: Organisations, *, clock: Clock) -> None:
+    def __init__(
+        self, organisations: Organisations, *, limits: AuthorityLimits, clock: Clock
+    ) -> None:
         self._organisations = organisations
+        self._limits = limits
         self._clock = clock
 
     async def register(
@@ -41,6 +48,9 @@ class OrganisationService(LoggerMixin):
             kind=kind, name=name, email=email, country=country, at=self._clock.now()
         )
         await self._organisations.add(organisation)
+        if kind is OrganisationKind.INSURER:
+            standard = AuthorityLimit.standard(organisation.id, at=self._clock.now())
+            await self._limits.start(organisation.id, standard)
         self.logger.info(
             "identity.service.organisation_registration_completed",
             organisation_id=str(organisation.id),

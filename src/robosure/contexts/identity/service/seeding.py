@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from robosure.contexts.identity.domain import (
+    AuthorityLimit,
     Organisation,
     OrganisationKind,
     User,
     check_password,
 )
-from robosure.contexts.identity.repository import SqlOrganisations, SqlUsers
+from robosure.contexts.identity.repository import (
+    SqlAuthorityLimits,
+    SqlOrganisations,
+    SqlUsers,
+)
 from robosure.kernel.time import SystemClock
 from robosure.platform.database import Database
 from robosure.platform.logging import DomainLogger
@@ -19,7 +24,8 @@ from robosure.platform.settings import Settings
 async def seed(database: Database, settings: Settings) -> None:
     """Write what an installation starts with: its insurer, and an admin to sign in.
 
-    What exists already stays as it is. Without a password in the settings there is no
+    Every insurer that has no authority limits gets those to start with, too. What
+    exists already stays as it is. Without a password in the settings there is no
     admin, since one with a known password would be worse than none.
 
     Raises:
@@ -42,6 +48,10 @@ async def seed(database: Database, settings: Settings) -> None:
             )
             await organisations.add(insurer)
             log.completed("insurer_registration", name=insurer.name)
+        limits = SqlAuthorityLimits(session)
+        for each in await organisations.insurers():
+            standard = AuthorityLimit.standard(each.id, at=clock.now())
+            await limits.start(each.id, standard)
         if settings.admin_password is None:
             log.refused("admin_registration", reason="no ROBOSURE_ADMIN_PASSWORD set")
             return
