@@ -164,8 +164,7 @@ async def test_an_api_key_opens_what_its_scopes_say_and_nothing_else(
     # when all others together ask for what takes the one, then nothing comes of it
     async with nothing_changes(realm.runtime.database):
         refused = [await code_with(realm, others[row.access], row) for row in rows]
-    # (what is sensitive is for people alone, whatever a key may do)
-    assert set(refused) == {"permission_required", "person_required"}
+    assert set(refused) == {"permission_required"}
     # and with the one they get past that
     let_in = [await code_with(realm, alone[row.access], row) for row in rows]
     assert not {"permission_required", "invalid_api_key"} & set(let_in)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from robosure.contexts.claims.queries import ClaimQueries
 from robosure.contexts.eventflow.queries import Sight
-from robosure.contexts.identity.queries import DirectoryQueries
+from robosure.contexts.identity.queries import AuthorityQueries, DirectoryQueries
 from robosure.contexts.payments.queries import PaymentQueries
 from robosure.contexts.policies import queries as policy_queries
 from robosure.contexts.risk.queries import RiskQueries
@@ -191,8 +191,10 @@ async def test_nobody_writes_for_another(realm: Realm) -> None:
 
 
 _FILTERS: Final[list[tuple[Any, str, Any]]] = [
+    (AuthorityQueries, "_visible", lambda *_: true()),
     (ClaimQueries, "_visible", lambda *_: true()),
     (DirectoryQueries, "_manages_users", lambda *_: true()),
+    (DirectoryQueries, "_own_role", lambda *_: true()),
     (DirectoryQueries, "_sees_organisation", lambda *_: true()),
     (PaymentQueries, "_visible", lambda *_: true()),
     (RiskQueries, "_visible", lambda *_: true()),

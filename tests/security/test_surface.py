@@ -19,7 +19,7 @@ from robosure.platform.runtime import Runtime
 from robosure.platform.security.passwords import Passwords
 from robosure.platform.security.vault import FernetVault
 from tests.integration.platform.testing.app import an_app
-from tests.security.test_transport import listening
+from tests.security.wire import listening
 from tests.support import ApiClient, FixedClock
 
 SOURCE: Final = Path(robosure.__file__).parent

@@ -85,7 +85,10 @@ def _edge(runtime: Runtime, contexts: Sequence[Context]) -> Edge:
         runtime=runtime,
         tokens=Tokens.from_settings(runtime.settings),
         passwords=Passwords(),
-        roles=RoleCatalogue(context.permissions for context in contexts),
+        roles=RoleCatalogue(
+            (context.permissions for context in contexts),
+            descriptions=(context.descriptions for context in contexts),
+        ),
         authenticator=authenticators[0] if authenticators else None,
         authorities=authorities,
         pressure=pressure,

@@ -31,6 +31,7 @@ class Context:
         batch_handlers: reactions to new telemetry, inside its transaction.
         takes_in: types of events that it takes in from outside.
         permissions: per permission, the roles that hold it.
+        descriptions: per permission, what it lets one do.
         processor: makes what ingested batches go through, given every batch handler;
             one context provides it.
         seed: writes what every installation starts with; may run again.
@@ -49,6 +50,7 @@ class Context:
     takes_in: Sequence[Message] = ()
     jobs: Sequence[Job] = ()
     permissions: Mapping[str, Collection[str]] = field(default_factory=dict[str, Any])
+    descriptions: Mapping[str, str] = field(default_factory=dict[str, str])
     processor: Callable[[Sequence[BatchHandler]], Effects[Incoming]] | None = None
     seed: Seed | None = None
     authenticator: Authenticator | None = None

@@ -226,20 +226,26 @@ async def _belongings(
         "email": user["email"],
         "role": role,
         "api_key": api_key["api_key"]["id"],
-        "limit": await _a_limit(world, kind, tag),
+        **await _an_insurers(world, kind, tag),
         "endpoint": endpoint["id"],
         "delivery": await _a_delivery(runtime, organisation, UUID(endpoint["id"])),
     }
 
 
-async def _a_limit(world: World, kind: str, tag: str) -> str:
-    """Return a limit of the insurer's; for others, one of another insurer's."""
+async def _an_insurers(world: World, kind: str, tag: str) -> dict[str, str]:
+    """Return what the insurer has alone; for others, the same of another insurer."""
     insurer = world.insurer_id
     if kind != "insurer":
         insurer = await _organisation(world, "insurer", f"Rival of {tag}")
     theirs = world.api.as_("admin", organisation=insurer)
     limits = answered(await theirs.get("/authority-limits?status=approved"))["items"]
-    return str(limits[0]["id"])
+    role = {
+        "name": f"reader_{tag.replace('-', '_')}",
+        "description": "Looks into claims.",
+        "permissions": ["claims:read"],
+    }
+    custom = answered(await theirs.post("/custom-roles", json=role), 201)
+    return {"limit": limits[0]["id"], "custom_role": custom["id"]}
 
 
 async def _a_delivery(runtime: Runtime, organisation: UUID, endpoint: UUID) -> str:

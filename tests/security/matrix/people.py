@@ -78,6 +78,7 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
             "quotes:write",
             "replays:manage",
             "robots:manage",
+            "roles:manage",
             "telemetry:write",
             "users:manage",
             "users:read",

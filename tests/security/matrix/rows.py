@@ -126,7 +126,38 @@ IDENTITY: Final = (
         others=404,
     ),
     Row(f"GET {_V1}/auth/me", SIGNED_IN),
+    Row(f"GET {_V1}/permissions", "users:read"),
     Row(f"GET {_V1}/roles", "users:read"),
+    Row(
+        f"POST {_V1}/custom-roles",
+        "roles:manage",
+        answer=409,
+        changes={"name": "underwriter"},
+    ),
+    Row(
+        f"GET {_V1}/custom-roles",
+        "users:read",
+        lists="custom_role",
+        owners=("insurer",),
+        only_own=True,
+    ),
+    *(
+        Row(
+            f"{method} {_V1}/custom-roles/{{role_id}}",
+            right,
+            "/custom-roles/{custom_role}",
+            answer=status,
+            others=404,
+            owners=("insurer",),
+            only_own=True,
+        )
+        for method, right, status in (
+            ("GET", "users:read", 200),
+            ("PUT", "roles:manage", 200),
+            # The last, for it is gone then.
+            ("DELETE", "roles:manage", 204),
+        )
+    ),
     Row(
         f"POST {_V1}/organisations",
         "organisations:manage",

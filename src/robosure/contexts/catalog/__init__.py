@@ -28,5 +28,9 @@ context = Context(
         },
         "products:manage": {"admin"},
     },
+    descriptions={
+        "products:read": "See what is sold, on what terms.",
+        "products:manage": "Bring out products, and new versions of them.",
+    },
     seed=seed,
 )

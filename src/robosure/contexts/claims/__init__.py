@@ -41,4 +41,11 @@ context = Context(
         "claims:approve": {"admin", "adjuster"},
         "claims:assign": {"admin"},
     },
+    descriptions={
+        "claims:report": "Report losses, and attach files to them.",
+        "claims:read": "See claims, their evidence and their course.",
+        "claims:assess": "Value losses that are assigned to one.",
+        "claims:approve": "Approve settlements within one's authority; decline claims.",
+        "claims:assign": "Give claims to adjusters.",
+    },
 )

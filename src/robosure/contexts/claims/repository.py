@@ -297,7 +297,7 @@ class ClaimsPersonalData:
             last = (
                 retention.now
             )  # the time begins when it is closed, which it is not yet
-        kept = []
+        kept: list[Kept] = []
         if count:
             until = kept_until(last.date(), years=years)
             kept.append(Kept("contact_of_claims", count, _CONTACT_KEPT, until))

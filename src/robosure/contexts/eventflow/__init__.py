@@ -52,4 +52,12 @@ context = Context(
             "manufacturer_admin",
         },
     },
+    descriptions={
+        "event_archives:read": "Download archives of stored events.",
+        "facts:read": "See the facts that contexts tell each other.",
+        "events:write": "Send events of one's robots.",
+        "replays:manage": "Have copies of facts and events built anew.",
+        "dead_letters:manage": "See, correct, replay and discard events that failed.",
+        "events:read": "See stored events and what came of them.",
+    },
 )

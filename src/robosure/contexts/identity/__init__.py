@@ -1,7 +1,7 @@
 """Accounts and access: organisations, their people, and the keys of their machines.
 
-Owns organisations, users, their sessions and API keys, and who may approve how much;
-shows the audit trail that the platform keeps.
+Owns organisations, users, their sessions and API keys, roles of insurers' own, and who
+may approve how much; shows the audit trail that the platform keeps.
 Publishes ``OrganisationRegistered``, ``UserRegistered`` and ``UserChanged``; listens to
 nobody.
 """
@@ -38,6 +38,7 @@ context = Context(
         },
         "users:manage": {"admin", *_CUSTOMER_ADMINS},
         "users:read": {"admin", "compliance", "support", *_CUSTOMER_ADMINS},
+        "roles:manage": {"admin"},
         "api-keys:manage": {"admin", *_CUSTOMER_ADMINS},
         "authority:read": {"admin", "compliance"},
         "authority:propose": {"admin"},
@@ -45,6 +46,20 @@ context = Context(
         "audit:read": {"admin", "compliance"},
         "personal-data:read": {"admin", "compliance", *_CUSTOMER_ADMINS},
         "personal-data:erase": {"admin", "compliance", *_CUSTOMER_ADMINS},
+    },
+    descriptions={
+        "organisations:manage": "Take in operators, manufacturers and insurers.",
+        "organisations:read": "See organisations.",
+        "users:manage": "Take in people, and say which roles they hold.",
+        "users:read": "See people, roles and permissions.",
+        "roles:manage": "Make, change and remove roles of the insurer's own.",
+        "api-keys:manage": "Make, list and revoke API keys.",
+        "authority:read": "See up to what amount roles and people may approve.",
+        "authority:propose": "Propose up to what amount roles and people may approve.",
+        "authority:approve": "Approve or reject authority limits that others proposed.",
+        "audit:read": "Search and export the audit trail.",
+        "personal-data:read": "Export what is kept about a person.",
+        "personal-data:erase": "Erase a person, but for what the law wants kept.",
     },
     jobs=(forget_sessions,),
     seed=seed,

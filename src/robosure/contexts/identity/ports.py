@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from robosure.contexts.identity.domain import (
     ApiKey,
     AuthorityLimit,
+    CustomRole,
     Ending,
     Organisation,
     OrganisationKind,
@@ -104,6 +105,50 @@ class Attempts(Protocol):
         ...
 
 
+class CustomRoles(Protocol):
+    """The roles that insurers made."""
+
+    async def add(self, role: CustomRole) -> None:
+        """Keep a new one.
+
+        Raises:
+            AlreadyExists: the insurer has one of that name.
+        """
+        ...
+
+    async def get_for_update(
+        self, role_id: UUID, *, organisation_id: UUID
+    ) -> CustomRole:
+        """Return an insurer's, locked.
+
+        Raises:
+            NotFound: it has none of that id.
+        """
+        ...
+
+    async def named(
+        self, organisation_id: UUID, names: Collection[str]
+    ) -> Sequence[CustomRole]:
+        """Return those of these names that an insurer has."""
+        ...
+
+    async def hold(self, organisation_id: UUID, names: Collection[str]) -> set[str]:
+        """Return which names an insurer's have; until the end nobody removes them."""
+        ...
+
+    async def save(self, role: CustomRole) -> None:
+        """Write a change now, so that its new version is known."""
+        ...
+
+    async def remove(self, role: CustomRole) -> None:
+        """Forget one that is locked.
+
+        Raises:
+            InvalidState: ``role_held``, somebody holds it.
+        """
+        ...
+
+
 class AuthorityLimits(Protocol):
     """Who may approve how much, at each insurer."""
 
@@ -127,6 +172,12 @@ class AuthorityLimits(Protocol):
 
     async def in_force_like(self, limit: AuthorityLimit) -> AuthorityLimit | None:
         """Return the one in force for the same, locked; None if there is none."""
+        ...
+
+    async def unended_of_role(
+        self, role: str, *, organisation_id: UUID
+    ) -> Sequence[AuthorityLimit]:
+        """Return those of a role that are proposed or in force, locked."""
         ...
 
     async def save(self, limit: AuthorityLimit) -> None:

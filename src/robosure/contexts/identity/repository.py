@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, or_, select, update
 
 from robosure.contexts.identity.domain import (
     USE_RESOLUTION,
     ApiKey,
     AuthorityLimit,
+    CustomRole,
     Ending,
     LimitStatus,
     Organisation,
@@ -26,6 +27,7 @@ from robosure.contexts.identity.domain import (
 from robosure.contexts.identity.tables import (
     api_keys,
     authority_limits,
+    custom_roles,
     organisations,
     second_factors,
     sessions,
@@ -244,6 +246,71 @@ class SqlSecondFactors:
         await self._session.delete(factor)
 
 
+class SqlCustomRoles:
+    """Roles of insurers' own in PostgreSQL."""
+
+    def __init__(self, session: WriteSession) -> None:
+        self._session = session
+
+    async def add(self, role: CustomRole) -> None:
+        """Keep a new one."""
+        taken = AlreadyExists("role_exists", name=role.name)
+        constraints = {"uq_custom_roles_organisation_id_name": taken}
+        async with translating(self._session, constraints):
+            self._session.add(role)
+
+    async def get_for_update(
+        self, role_id: UUID, *, organisation_id: UUID
+    ) -> CustomRole:
+        """Return an insurer's, locked."""
+        found = await self._session.get(CustomRole, role_id, with_for_update=True)
+        if found is None or found.organisation_id != organisation_id:
+            raise NotFound("custom_role_not_found", role_id=role_id)
+        return found
+
+    async def named(
+        self, organisation_id: UUID, names: Collection[str]
+    ) -> Sequence[CustomRole]:
+        """Return those of these names that an insurer has."""
+        statement = select(CustomRole).where(*_named(organisation_id, names))
+        return (await self._session.scalars(statement)).all()
+
+    async def hold(self, organisation_id: UUID, names: Collection[str]) -> set[str]:
+        """Return which names an insurer's have; until the end nobody removes them."""
+        statement = (
+            select(custom_roles.c.name)
+            .where(*_named(organisation_id, names))
+            .order_by(custom_roles.c.id)
+            .with_for_update(read=True)
+        )
+        return set(await self._session.scalars(statement))
+
+    async def save(self, role: CustomRole) -> None:
+        """Write a change now, so that its new version is known."""
+        async with translating(self._session, {}):
+            self._session.add(role)
+
+    async def remove(self, role: CustomRole) -> None:
+        """Forget one that is locked, so that nobody gets it meanwhile."""
+        held = select(
+            exists().where(
+                users.c.organisation_id == role.organisation_id,
+                users.c.roles.contains([role.name]),
+            )
+        )
+        if await self._session.scalar(held):
+            raise InvalidState("role_held", name=role.name)
+        await self._session.delete(role)
+        await self._session.flush()
+
+
+def _named(
+    organisation_id: UUID, names: Collection[str]
+) -> tuple[ColumnElement[bool], ...]:
+    c = custom_roles.c
+    return c.organisation_id == organisation_id, c.name.in_(sorted(names))
+
+
 class SqlAuthorityLimits:
     """Authority limits in PostgreSQL."""
 
@@ -285,6 +352,23 @@ class SqlAuthorityLimits:
             c.user_id.is_not_distinct_from(limit.user_id),
         )
         return (await self._session.scalars(statement.with_for_update())).one_or_none()
+
+    async def unended_of_role(
+        self, role: str, *, organisation_id: UUID
+    ) -> Sequence[AuthorityLimit]:
+        """Return those of a role that are proposed or in force, locked."""
+        c = authority_limits.c
+        statement = (
+            select(AuthorityLimit)
+            .where(
+                c.organisation_id == organisation_id,
+                c.role == role,
+                c.status.in_((LimitStatus.PROPOSED, LimitStatus.APPROVED)),
+            )
+            .order_by(c.id)
+            .with_for_update()
+        )
+        return (await self._session.scalars(statement)).all()
 
     async def save(self, limit: AuthorityLimit) -> None:
         """Write a change now."""

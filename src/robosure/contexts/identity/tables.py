@@ -28,6 +28,7 @@ from sqlalchemy.orm import composite
 from robosure.contexts.identity.domain import (
     ApiKey,
     AuthorityLimit,
+    CustomRole,
     Ending,
     KeyKind,
     LimitStatus,
@@ -160,6 +161,23 @@ second_factors = Table(
     schema=SCHEMA,
 )
 
+custom_roles = Table(
+    "custom_roles",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("organisation_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("permissions", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),
+    Column("created_by", Uuid, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["organisation_id"], [organisations.c.id]),
+    UniqueConstraint("organisation_id", "name"),
+    Index("ix_custom_roles_organisation_id_id", "organisation_id", "id"),
+    schema=SCHEMA,
+)
+
 authority_limits = Table(
     "authority_limits",
     metadata,
@@ -207,6 +225,7 @@ def _map(aggregate: type[Any], table: Table) -> None:
 _map(Organisation, organisations)
 _map(User, users)
 _map(ApiKey, api_keys)
+_map(CustomRole, custom_roles)
 _map(Session, sessions)
 _map(SecondFactor, second_factors)
 registry.map_imperatively(

@@ -43,4 +43,9 @@ context = Context(
         },
         "webhooks:manage": {"admin", "operator_admin", "manufacturer_admin"},
     },
+    descriptions={
+        "deliveries:read": "See which notices were sent, to whom, and what came of it.",
+        "messages:read": "Read one's organisation's messages.",
+        "webhooks:manage": "Set up one's organisation's webhooks, and see their work.",
+    },
 )

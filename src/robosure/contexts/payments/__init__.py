@@ -27,4 +27,9 @@ context = Context(
         "payments:collect": {"admin", "support"},
         "ledger:read": {"admin", "compliance"},
     },
+    descriptions={
+        "payments:read": "See instalments and payouts.",
+        "payments:collect": "Have a failed instalment collected again.",
+        "ledger:read": "See the ledger.",
+    },
 )

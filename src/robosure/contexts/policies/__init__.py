@@ -49,4 +49,11 @@ context = Context(
         "policies:backdate": _SELLERS,
         "policies:read": {*_READERS, "adjuster"},
     },
+    descriptions={
+        "quotes:write": "Offer cover.",
+        "quotes:read": "See quotes and how their prices came about.",
+        "policies:bind": "Bind quotes, which sells cover.",
+        "policies:backdate": "Offer cover that begins in the past.",
+        "policies:read": "See policies, their transactions and certificates.",
+    },
 )

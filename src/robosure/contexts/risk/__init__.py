@@ -47,4 +47,7 @@ context = Context(
             "manufacturer_admin",
         },
     },
+    descriptions={
+        "risk:read": "See risk scores, their factors, and exposure.",
+    },
 )

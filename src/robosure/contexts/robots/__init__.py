@@ -33,5 +33,12 @@ context = Context(
         "profiles:manage": {"admin", "operator_admin", "manufacturer_admin"},
         "telemetry:write": {"admin", "operator_admin", "device"},
     },
+    descriptions={
+        "robots:read": "See robots, models and integration profiles.",
+        "robots:manage": "Register and change robots.",
+        "models:manage": "Register models of robots.",
+        "profiles:manage": "Write integration profiles.",
+        "telemetry:write": "Send telemetry in a vendor's own form.",
+    },
     seed=seed,
 )

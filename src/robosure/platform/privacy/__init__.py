@@ -94,7 +94,7 @@ class PersonalData(Protocol):
 
 
 async def found(
-    session: AsyncSession, category: str, statement: Select[Any]
+    session: AsyncSession, category: str, statement: Select[*tuple[Any, ...]]
 ) -> Records:
     """Return what a statement selects as the records of a category."""
     rows = await session.execute(statement)

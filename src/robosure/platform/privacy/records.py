@@ -85,7 +85,11 @@ class PlatformRecords:
         self, session: WriteSession, person: Person, retention: Retention, /
     ) -> Erasure:
         """Rewrite what facts say of who it was; leave the audit trail as it is."""
-        named = {"email": pseudonym(person.id), "name": ERASED_NAME, "skills": []}
+        named: dict[str, object] = {
+            "email": pseudonym(person.id),
+            "name": ERASED_NAME,
+            "skills": [],
+        }
         instead = literal(named, JSONB)
         facts = await session.execute(
             update(outbox)

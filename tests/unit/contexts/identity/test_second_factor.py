@@ -68,7 +68,7 @@ def test_a_code_that_is_wrong_or_used_or_before_one_that_was_is_refused(
 def test_recovery_codes_are_long_all_different_and_not_kept() -> None:
     factor, codes = confirmed()
     assert len(set(codes)) == RECOVERY_CODES
-    assert {len(code.replace("-", "")) for code in codes} == {24}
+    assert {len(code.replace("-", "")) for code in codes} == {32}
     assert len(factor.recovery_digests) == RECOVERY_CODES
     assert not set(codes) & set(factor.recovery_digests)
     assert "recovery" not in repr(factor)

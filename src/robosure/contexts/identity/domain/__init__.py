@@ -1,7 +1,8 @@
 """Organisations, the people in them, and the keys of their machines and partners.
 
-What each role may do is not decided here: every context states its permissions, and
-the platform composes them. Identity decides who holds which role, and who may say so.
+What each role that comes along may do is not decided here: every context states its
+permissions, and the platform composes them. Identity decides who holds which role, who
+may say so, and which roles an insurer makes beside them.
 """
 
 from robosure.contexts.identity.domain.api_key import (
@@ -17,6 +18,7 @@ from robosure.contexts.identity.domain.authority import (
     LimitStatus,
     authority_from,
 )
+from robosure.contexts.identity.domain.custom_role import CustomRole, Grantable
 from robosure.contexts.identity.domain.organisation import (
     Organisation,
     OrganisationKind,
@@ -56,8 +58,10 @@ __all__ = [
     "USE_RESOLUTION",
     "ApiKey",
     "AuthorityLimit",
+    "CustomRole",
     "Ending",
     "Factor",
+    "Grantable",
     "KeyKind",
     "LimitStatus",
     "Organisation",

@@ -14,7 +14,7 @@ from robosure.kernel.aggregate import Aggregate
 from robosure.kernel.errors import InvalidState, Unauthenticated
 
 RECOVERY_CODES: Final = 10
-_RECOVERY_BYTES: Final = 15
+_RECOVERY_BYTES: Final = 20
 _GROUP: Final = 4
 
 
@@ -29,7 +29,7 @@ class SecondFactor(Aggregate):
             nothing at sign-in.
         last_step: the latest time step (RFC 6238) whose code was used; each is good
             once.
-        recovery_digests: SHA-256 of the recovery codes that are left. These have 120
+        recovery_digests: SHA-256 of the recovery codes that are left. These have 160
             random bits, so a slow hash would protect nothing.
     """
 

@@ -56,10 +56,21 @@ class User(Aggregate):
         name: str,
         password_hash: str,
         roles: Collection[str],
+        own_roles: Collection[str] = (),
         skills: Collection[str] = (),
         at: datetime,
     ) -> User:
         """Take a person into the organisation.
+
+        Args:
+            organisation: that they join.
+            email: unique among all users.
+            name: as they are called.
+            password_hash: Argon2id.
+            roles: that they are to hold.
+            own_roles: names of roles of the organisation's own.
+            skills: of an adjuster.
+            at: now.
 
         Raises:
             Invalid: a role is not for this kind of organisation, there is none, a
@@ -70,7 +81,7 @@ class User(Aggregate):
             email=normalised_email(email),
             name=name,
             password_hash=password_hash,
-            roles=_roles(roles, organisation.kind),
+            roles=_roles(roles, organisation.kind, own_roles),
             skills=_skills(skills),
             registered_at=at,
         )
@@ -93,6 +104,7 @@ class User(Aggregate):
         by: UUID,
         name: str | None = None,
         roles: Collection[str] | None = None,
+        own_roles: Collection[str] = (),
         skills: Collection[str] | None = None,
         active: bool | None = None,
     ) -> None:
@@ -106,6 +118,7 @@ class User(Aggregate):
             by: who changes it.
             name: as they are called.
             roles: all of the new ones.
+            own_roles: names of roles of the organisation's own.
             skills: all of the new ones.
             active: whether they may sign in.
 
@@ -119,7 +132,9 @@ class User(Aggregate):
         before = (self.name, self.roles, self.skills, self.active)
         after = (
             self.name if name is None else name,
-            self.roles if roles is None else _roles(roles, organisation.kind),
+            self.roles
+            if roles is None
+            else _roles(roles, organisation.kind, own_roles),
             self.skills if skills is None else _skills(skills),
             self.active if active is None else active,
         )
@@ -171,10 +186,12 @@ class User(Aggregate):
         self.password_hash = password_hash
 
 
-def _roles(roles: Collection[str], kind: OrganisationKind) -> tuple[str, ...]:
+def _roles(
+    roles: Collection[str], kind: OrganisationKind, own: Collection[str]
+) -> tuple[str, ...]:
     if not roles:
         raise Invalid("user_needs_roles")
-    if refused := sorted(set(roles) - ROLES_OF_KIND[kind]):
+    if refused := sorted(set(roles) - ROLES_OF_KIND[kind] - set(own)):
         raise Invalid(
             "role_not_for_organisation", roles=", ".join(refused), kind=kind.value
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Bundle
 
 from robosure.contexts.identity.domain import LimitStatus
@@ -72,6 +72,8 @@ class AuthorityQueries:
             "amount", c.amount_minor.label("minor"), c.currency.label("currency")
         )
         plain = (column for column in c if column not in {c.amount_minor, c.currency})
-        return select(*plain, amount).where(
-            c.organisation_id == self._principal.organisation_id
-        )
+        return select(*plain, amount).where(self._visible())
+
+    def _visible(self) -> ColumnElement[bool]:
+        own = self._principal.organisation_id
+        return authority_limits.c.organisation_id == own

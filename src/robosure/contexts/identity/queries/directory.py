@@ -1,4 +1,4 @@
-"""Organisations, people and keys, as the one who asks may see them."""
+"""Organisations, people, roles and keys, as the one who asks may see them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from sqlalchemy import ColumnElement, or_, select, true
 from robosure.contexts.identity.domain import OrganisationKind
 from robosure.contexts.identity.schemas.api_keys import ApiKeyOut
 from robosure.contexts.identity.schemas.organisations import OrganisationOut
+from robosure.contexts.identity.schemas.roles import CustomRoleOut
 from robosure.contexts.identity.schemas.users import UserOut
-from robosure.contexts.identity.tables import api_keys, organisations, users
+from robosure.contexts.identity.tables import (
+    api_keys,
+    custom_roles,
+    organisations,
+    users,
+)
 from robosure.kernel.errors import NotFound
 from robosure.platform.database import ReadSession
 from robosure.platform.http import Page, PageRequest, Principal, paginate
@@ -90,6 +96,33 @@ class DirectoryQueries:
         return await paginate(
             self._session, statement, by=api_keys.c.id, cursor=cursor, model=ApiKeyOut
         )
+
+    async def custom_roles(self, cursor: PageRequest) -> Page[CustomRoleOut]:
+        """List the roles that one's own organisation made."""
+        return await paginate(
+            self._session,
+            select(custom_roles).where(self._own_role()),
+            by=custom_roles.c.id,
+            cursor=cursor,
+            model=CustomRoleOut,
+        )
+
+    async def custom_role(self, role_id: UUID) -> CustomRoleOut:
+        """Return one.
+
+        Raises:
+            NotFound: there is none, or it is another organisation's.
+        """
+        statement = select(custom_roles).where(
+            custom_roles.c.id == role_id, self._own_role()
+        )
+        row = (await self._session.execute(statement)).first()
+        if row is None:
+            raise NotFound("custom_role_not_found", role_id=role_id)
+        return CustomRoleOut.model_validate(row)
+
+    def _own_role(self) -> ColumnElement[bool]:
+        return custom_roles.c.organisation_id == self._principal.organisation_id
 
     def _sees_organisation(self) -> ColumnElement[bool]:
         if self._insurer:

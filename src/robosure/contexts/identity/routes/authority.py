@@ -27,14 +27,13 @@ from robosure.platform.http import (
     WriteDb,
     problems,
     requires,
-    sensitive,
     set_etag,
 )
 
 router = ApiRouter()
 
-Proposer = Annotated[Principal, requires("authority:propose")]
-Approver = Annotated[Principal, requires("authority:approve")]
+Proposer = Annotated[Principal, requires("authority:propose", sensitive=True)]
+Approver = Annotated[Principal, requires("authority:approve", sensitive=True)]
 Reader = Annotated[Principal, requires("authority:read")]
 
 
@@ -56,7 +55,7 @@ def _chosen(
     "/authority-limits",
     summary="Propose an authority limit",
     status_code=201,
-    dependencies=[Idempotent, sensitive()],
+    dependencies=[Idempotent],
     responses=problems(404, 409, 422),
 )
 async def propose_authority_limit(
@@ -114,7 +113,7 @@ async def read_authority_limit(
 @router.post(
     "/authority-limits/{limit_id}/approve",
     summary="Approve an authority limit",
-    dependencies=[Idempotent, sensitive()],
+    dependencies=[Idempotent],
     responses=problems(404, 409, 412, 422),
 )
 async def approve_authority_limit(
@@ -137,7 +136,7 @@ async def approve_authority_limit(
 @router.post(
     "/authority-limits/{limit_id}/reject",
     summary="Reject an authority limit",
-    dependencies=[Idempotent, sensitive()],
+    dependencies=[Idempotent],
     responses=problems(404, 409, 412, 422),
 )
 async def reject_authority_limit(

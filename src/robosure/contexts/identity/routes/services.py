@@ -7,11 +7,13 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from robosure.contexts.identity.repository import (
+    SqlCustomRoles,
     SqlOrganisations,
     SqlSecondFactors,
     SqlSessions,
     SqlUsers,
 )
+from robosure.contexts.identity.service.roles import Roles
 from robosure.contexts.identity.service.second_factor import SecondFactorService
 from robosure.contexts.identity.service.sessions import Client, SessionService
 from robosure.contexts.identity.service.sign_in import SignInService
@@ -47,7 +49,7 @@ def _session_service(
         sessions,
         users=SqlUsers(session),
         organisations=SqlOrganisations(session),
-        roles=roles,
+        roles=Roles(SqlCustomRoles(session), catalogue=roles),
         settings=settings,
         clock=clock,
     )

@@ -8,9 +8,14 @@ from uuid import UUID
 from fastapi import Depends, Query, Response
 
 from robosure.contexts.identity.queries import DirectoryQueries
-from robosure.contexts.identity.repository import SqlOrganisations, SqlUsers
+from robosure.contexts.identity.repository import (
+    SqlCustomRoles,
+    SqlOrganisations,
+    SqlUsers,
+)
 from robosure.contexts.identity.routes.services import SessionsDep
 from robosure.contexts.identity.schemas.users import UserChange, UserIn, UserOut
+from robosure.contexts.identity.service.roles import Roles
 from robosure.contexts.identity.service.users import UserService
 from robosure.platform.http import (
     ApiRouter,
@@ -22,6 +27,7 @@ from robosure.platform.http import (
     Principal,
     ProofDep,
     ReadDb,
+    RolesDep,
     WriteDb,
     problems,
     requires,
@@ -37,13 +43,19 @@ OwnOrganisation = Annotated[
 
 
 def _user_service(
-    session: WriteDb, sessions: SessionsDep, passwords: PasswordsDep, clock: ClockDep
+    *,
+    session: WriteDb,
+    sessions: SessionsDep,
+    passwords: PasswordsDep,
+    roles: RolesDep,
+    clock: ClockDep,
 ) -> UserService:
     return UserService(
         SqlUsers(session),
         organisations=SqlOrganisations(session),
         sessions=sessions,
         passwords=passwords,
+        roles=Roles(SqlCustomRoles(session), catalogue=roles),
         clock=clock,
     )
 

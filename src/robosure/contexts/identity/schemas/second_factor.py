@@ -51,7 +51,7 @@ class RecoveryCodes(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra=example(
-            recovery_codes=["NBSW-Y3DP-EB3W-64TM-MQQH-O33S"],
+            recovery_codes=["NBSW-Y3DP-EB3W-64TM-MQQH-O33S-EBUX-G2LO"],
         )
     )
 

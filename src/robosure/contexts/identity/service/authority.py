@@ -10,8 +10,12 @@ from robosure.contexts.identity.domain import (
     AuthorityLimit,
     OrganisationKind,
 )
-from robosure.contexts.identity.ports import AuthorityLimits, Users
-from robosure.contexts.identity.repository import SqlAuthorityLimits, SqlUsers
+from robosure.contexts.identity.ports import AuthorityLimits, CustomRoles, Users
+from robosure.contexts.identity.repository import (
+    SqlAuthorityLimits,
+    SqlCustomRoles,
+    SqlUsers,
+)
 from robosure.kernel.authority import Decision
 from robosure.kernel.errors import Forbidden, Invalid, NotFound, Stale
 from robosure.kernel.money import Money
@@ -27,7 +31,13 @@ class AuthorityService:
     """Keeps an insurer's authority limits; another's are not found."""
 
     def __init__(
-        self, limits: AuthorityLimits, *, users: Users, by: Principal, clock: Clock
+        self,
+        limits: AuthorityLimits,
+        *,
+        users: Users,
+        roles: CustomRoles,
+        by: Principal,
+        clock: Clock,
     ) -> None:
         """Work for a person.
 
@@ -41,14 +51,20 @@ class AuthorityService:
             raise Forbidden("person_required")
         self._limits = limits
         self._users = users
+        self._roles = roles
         self._by = by
         self._clock = clock
 
     @classmethod
     def on(cls, session: WriteSession, *, by: Principal, clock: Clock) -> Self:
         """Build over one transaction."""
-        limits = SqlAuthorityLimits(session)
-        return cls(limits, users=SqlUsers(session), by=by, clock=clock)
+        return cls(
+            SqlAuthorityLimits(session),
+            users=SqlUsers(session),
+            roles=SqlCustomRoles(session),
+            by=by,
+            clock=clock,
+        )
 
     async def propose(
         self,
@@ -128,7 +144,9 @@ class AuthorityService:
             user = await self._users.get(user_id)
             if user.organisation_id != self._by.organisation_id:
                 raise NotFound("user_not_found", user_id=user_id)
-        elif role not in ROLES_OF_KIND[OrganisationKind.INSURER]:
+        if role is None or role in ROLES_OF_KIND[OrganisationKind.INSURER]:
+            return
+        if not await self._roles.hold(self._by.organisation_id, [role]):
             raise Invalid("unknown_role", role=role)
 
 

@@ -18,12 +18,13 @@ from robosure.contexts.identity.domain import (
     roles_in_effect,
 )
 from robosure.contexts.identity.ports import Organisations, Sessions, Users
+from robosure.contexts.identity.service.roles import Roles
 from robosure.contexts.identity.service.users import managed_user
 from robosure.kernel.errors import InvalidState, NotFound, Unauthenticated
 from robosure.kernel.time import Clock
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import counter
-from robosure.platform.security import Principal, RoleCatalogue
+from robosure.platform.security import Principal
 from robosure.platform.settings import Settings
 
 REFRESHES: Final = counter(
@@ -68,7 +69,7 @@ class SessionService(LoggerMixin):
         *,
         users: Users,
         organisations: Organisations,
-        roles: RoleCatalogue,
+        roles: Roles,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -181,12 +182,12 @@ class SessionService(LoggerMixin):
     async def _grant(self, session: Session, user: User) -> Grant:
         organisation = await self._organisations.get(user.organisation_id)
         return Grant(
-            principal=self._principal(session, user, organisation),
+            principal=await self._principal(session, user, organisation),
             refresh_token=self._tokens.token_of(session),
             ends_at=session.expires_at,
         )
 
-    def _principal(
+    async def _principal(
         self, session: Session, user: User, organisation: Organisation
     ) -> Principal:
         effective = roles_in_effect(organisation.kind, user.roles)
@@ -197,7 +198,7 @@ class SessionService(LoggerMixin):
             organisation_id=organisation.id,
             organisation_kind=organisation.kind.value,
             roles=effective,
-            permissions=self._roles.permissions_of(effective),
+            permissions=await self._roles.permissions_of(organisation, user.roles),
             session_id=session.id,
             authenticated_at=session.authenticated_at,
             factors=frozenset(session.factors),

@@ -8,6 +8,7 @@ from uuid import UUID
 from robosure.contexts.identity.domain import Ending, Organisation, User, check_password
 from robosure.contexts.identity.ports import Organisations, Sessions, Users
 from robosure.contexts.identity.service.organisations import managed_organisation
+from robosure.contexts.identity.service.roles import Roles
 from robosure.kernel.errors import NotFound, Stale
 from robosure.kernel.time import Clock
 from robosure.platform.logging import LoggerMixin
@@ -24,12 +25,14 @@ class UserService(LoggerMixin):
         organisations: Organisations,
         sessions: Sessions,
         passwords: Passwords,
+        roles: Roles,
         clock: Clock,
     ) -> None:
         self._users = users
         self._organisations = organisations
         self._sessions = sessions
         self._passwords = passwords
+        self._roles = roles
         self._clock = clock
 
     async def register(
@@ -47,12 +50,14 @@ class UserService(LoggerMixin):
 
         Raises:
             NotFound: no such organisation, or none whose users one manages.
+            Forbidden: see :meth:`Roles.check_may_give`.
             AlreadyExists: the e-mail address is taken.
             Invalid: see :func:`check_password` and :meth:`User.register`.
         """
         organisation = await managed_organisation(
             self._organisations, by, organisation_id or by.organisation_id
         )
+        await self._roles.check_may_give(by, organisation, roles)
         check_password(
             password,
             common=await self._passwords.common(),
@@ -64,6 +69,7 @@ class UserService(LoggerMixin):
             name=name,
             password_hash=await self._passwords.hash(password),
             roles=roles,
+            own_roles=await self._roles.names_of(organisation, roles),
             skills=skills,
             at=self._clock.now(),
         )
@@ -94,6 +100,7 @@ class UserService(LoggerMixin):
         Raises:
             NotFound: no such user, or none whom one manages.
             Stale: it is no longer the version that the caller saw.
+            Forbidden: see :meth:`Roles.check_may_give`.
             Invalid, InvalidState: see :meth:`User.change`.
         """
         user, organisation = await managed_user(
@@ -102,11 +109,17 @@ class UserService(LoggerMixin):
         if expected_version is not None and user.version != expected_version:
             raise Stale("stale_version", version=user.version)
         access = (user.roles, user.active)
+        given = user.roles if roles is None else roles
+        touched = set(given) ^ set(user.roles)
+        if active not in {None, user.active}:
+            touched.update(given)
+        await self._roles.check_may_give(by, organisation, touched)
         user.change(
             organisation,
             by=by.subject,
             name=name,
             roles=roles,
+            own_roles=await self._roles.names_of(organisation, roles or ()),
             skills=skills,
             active=active,
         )

@@ -69,7 +69,7 @@ class NotificationsPersonalData:
         )
         messages = select(func.count(), func.max(deliveries.c.created_at))
         count, last = (await session.execute(messages.where(_to(person)))).one()
-        kept = []
+        kept: list[Kept] = []
         if count:
             until = kept_until(last.date(), years=years)
             kept.append(Kept("messages", count, _LETTERS_KEPT, until))

@@ -1,9 +1,9 @@
-"""Authority limits: up to what amount a role or a person may approve.
+"""Authority limits, and roles of insurers' own.
 
 Seeding gives each insurer those to start with; until then nobody approves anything.
 
-Revision ID: 0024
-Revises: 0019
+Revision ID: 0022
+Revises: 0021
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Final
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
-revision = "0024"
-down_revision = "0019"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
 _OWN: Final = "organisation_id = platform.acting_organisation()"
-_TABLES: Final = ("authority_limits",)
+_TABLES: Final = ("authority_limits", "custom_roles")
 
 
 def upgrade() -> None:
@@ -73,6 +74,34 @@ def upgrade() -> None:
     op.create_index(
         "ix_authority_limits_organisation_id_id",
         "authority_limits",
+        ["organisation_id", "id"],
+        unique=False,
+        schema="identity",
+    )
+    op.create_table(
+        "custom_roles",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("organisation_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("permissions", postgresql.JSONB(), nullable=False),
+        sa.Column("created_by", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["identity.organisations.id"],
+            name=op.f("fk_custom_roles_organisation_id_organisations"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_custom_roles")),
+        sa.UniqueConstraint(
+            "organisation_id", "name", name=op.f("uq_custom_roles_organisation_id_name")
+        ),
+        schema="identity",
+    )
+    op.create_index(
+        "ix_custom_roles_organisation_id_id",
+        "custom_roles",
         ["organisation_id", "id"],
         unique=False,
         schema="identity",
