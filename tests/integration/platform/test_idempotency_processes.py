@@ -119,6 +119,7 @@ async def apis(
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", api.__name__, str(_PROCESSES),
         cwd=_ROOT,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
         env={

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -84,8 +85,15 @@ async def serve(listener: socket.socket, slot: int, voice: int) -> None:
         await uvicorn.Server(config).serve(sockets=[listener])
 
 
+def end_with_the_tests() -> None:
+    """Kill all of them when whoever started them is gone."""
+    os.read(0, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
 def main() -> None:
     """Keep so many processes alive, each with a port that outlives it."""
+    threading.Thread(target=end_with_the_tests, daemon=True).start()
     voice = os.dup(1)
     os.dup2(2, 1)  # what is logged is not told
     listeners = [
