@@ -26,6 +26,8 @@ _BINARY = {
     "text/plain",
 }
 PUBLIC = {
+    "GET /api/v1/auth/sso/{provider_id}",
+    "GET /api/v1/auth/sso/{provider_id}/callback",
     "POST /api/v1/auth/token",
     "POST /api/v1/payments/processor-notifications",
     "GET /health",

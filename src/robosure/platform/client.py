@@ -4,7 +4,7 @@ Every call to a system outside goes through :class:`HttpClient`. While a host's 
 is open the call fails at once with ``Unavailable("circuit_open")``; the caller states
 its degraded answer.
 
-What customers name as a receiver is called with :meth:`HttpClient.post_once`, which
+What customers name as a receiver is called with :meth:`HttpClient.send_once`, which
 keeps to public addresses: a name is resolved once, every address it has is checked, and
 the connection goes to one of those, so that a name that resolves to something else a
 moment later (DNS rebinding) gains nothing.
@@ -22,6 +22,7 @@ from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, cast
+from urllib.parse import urlsplit
 
 import httpx
 import stamina
@@ -161,12 +162,28 @@ class HttpClient(LoggerMixin):
         keep: int,
         private: bool = False,
     ) -> Answer:
-        """Send a POST to an address that somebody else chose, for a caller who retries.
+        """Send a POST to an address that somebody else chose; see :meth:`send_once`."""
+        return await self.send_once(
+            "POST", url, content=content, headers=headers, keep=keep, private=private
+        )
+
+    async def send_once(
+        self,
+        method: str,
+        url: str,
+        *,
+        content: bytes = b"",
+        headers: dict[str, str],
+        keep: int,
+        private: bool = False,
+    ) -> Answer:
+        """Send a request to an address that somebody else chose, once.
 
         One attempt, within the outgoing timeout altogether. Any answer is handed over,
         redirects too; nothing is remembered of it, neither cookies nor failures.
 
         Args:
+            method: HTTP method.
             url: absolute.
             content: the body.
             headers: all that are sent, besides those that HTTP itself needs.
@@ -185,12 +202,13 @@ class HttpClient(LoggerMixin):
         try:
             async with asyncio.timeout(self._timeout):
                 addresses = await self._admitted(target, private=private)
+                request = self._request(method, target, content, headers)
                 for address in addresses[:-1]:
                     try:
-                        return await self._post(target, address, content, headers, keep)
+                        return await self._sent(request, target, address, keep)
                     except httpx.ConnectError:
                         continue  # the name has another address
-                return await self._post(target, addresses[-1], content, headers, keep)
+                return await self._sent(request, target, addresses[-1], keep)
         except (TimeoutError, httpx.TimeoutException) as error:
             raise TimedOut("timed_out", url=_origin(url)) from error
         except (httpx.HTTPError, OSError, UnicodeError) as error:
@@ -205,17 +223,11 @@ class HttpClient(LoggerMixin):
             raise AddressRefused("address_refused", host=target.host)
         return addresses
 
-    async def _post(
-        self,
-        target: httpx.URL,
-        address: str,
-        content: bytes,
-        headers: dict[str, str],
-        keep: int,
-    ) -> Answer:
-        """Send to this address of the target, as the name it goes by."""
-        request = httpx.Request(
-            "POST",
+    def _request(
+        self, method: str, target: httpx.URL, content: bytes, headers: dict[str, str]
+    ) -> httpx.Request:
+        return httpx.Request(
+            method,
             target,
             content=content,
             # Undone compression may be a thousand times as long as what was sent.
@@ -225,6 +237,11 @@ class HttpClient(LoggerMixin):
                 "sni_hostname": target.host,
             },
         )
+
+    async def _sent(
+        self, request: httpx.Request, target: httpx.URL, address: str, keep: int
+    ) -> Answer:
+        """Send to this address of the target, as the name it goes by."""
         request.url = target.copy_with(host=address)
         response = await self._receivers.handle_async_request(request)
         try:
@@ -297,3 +314,27 @@ def is_public(address: str) -> bool:
             return False
     of_nobody = any(ip in network for network in _OF_NOBODY)
     return ip.is_global and not ip.is_multicast and not of_nobody
+
+
+def names_private_address(url: str) -> bool:
+    """Whether a URL's host is an address, written out, that not everybody may call."""
+    try:
+        return not is_public(_written_out(urlsplit(url).hostname or ""))
+    except ValueError:
+        return False  # a name, which waits for DNS; or no URL
+
+
+def _written_out(host: str) -> str:
+    """Return the address that a host is; also of ``0x7f.1`` or ``2130706433``.
+
+    Raises:
+        ValueError: it is a name.
+    """
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError as error:
+        raise ValueError(host) from error

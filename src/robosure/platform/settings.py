@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     slow_query_ms: PositiveInt = 200
     database_pool_size: PositiveInt = 10
 
+    public_url: str | None = None
+    """Where people and their browsers reach this, such as ``https://api.example``; by
+    default, at the issuer."""
     issuer: str = _LOCAL_ISSUER
     audience: str = "robosure"
     signing_key_files: Listed[Path] = ()
@@ -170,6 +173,9 @@ class Settings(BaseSettings):
     signs, what any of them did is good."""
     webhooks_to_private_networks: bool = False
     """Whether webhooks may go over plain HTTP and to addresses that are not public."""
+    sign_on_from_private_networks: bool = False
+    """Whether identity providers may be asked over plain HTTP and at addresses that are
+    not public."""
 
     outgoing_timeout_seconds: PositiveFloat = 10.0
     outgoing_attempts: PositiveInt = 4
@@ -282,6 +288,11 @@ class Settings(BaseSettings):
         """Whether what is sensitive takes a second factor."""
         said = self.require_second_factor
         return self.environment == "production" if said is None else said
+
+    @property
+    def base_url(self) -> str:
+        """Where people and their browsers reach this, without a slash at the end."""
+        return (self.public_url or self.issuer).rstrip("/")
 
     @property
     def shows_docs(self) -> bool:

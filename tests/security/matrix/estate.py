@@ -220,6 +220,19 @@ async def _belongings(
     endpoint = answered(await own.post("/webhook-endpoints", json=hook), 201)[
         "endpoint"
     ]
+    provider = {
+        "kind": "oidc",
+        "issuer": f"https://{tag}.example.com",
+        "client_id": "robosure",
+        "client_secret": "a secret",
+        "enabled": False,
+    }
+    providers = [
+        answered(
+            await own.post("/identity-providers", json={**provider, "name": name}), 201
+        )["id"]
+        for name in (f"Company {tag}", f"Spare {tag}")
+    ]
     return {
         "organisation": str(organisation),
         "user": user["id"],
@@ -228,6 +241,9 @@ async def _belongings(
         "api_key": api_key["api_key"]["id"],
         **await _an_insurers(world, kind, tag),
         "endpoint": endpoint["id"],
+        "identity_provider": providers[0],
+        "identity_provider_name": f"Company {tag}",
+        "spare_identity_provider": providers[1],
         "delivery": await _a_delivery(runtime, organisation, UUID(endpoint["id"])),
     }
 

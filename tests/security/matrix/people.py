@@ -25,6 +25,7 @@ _READER: Final = {
 _CUSTOMER_ADMIN: Final = {
     "api-keys:manage",
     "events:read",
+    "identity-providers:manage",
     "messages:read",
     "organisations:read",
     "personal-data:erase",
@@ -62,6 +63,7 @@ PERMISSIONS: Final[dict[str, frozenset[str]]] = {
             "event_archives:read",
             "events:write",
             "facts:read",
+            "identity-providers:manage",
             "ledger:read",
             "models:manage",
             "organisations:manage",

@@ -250,6 +250,54 @@ IDENTITY: Final = (
             ("POST", "/reject", "approve", 409),
         )
     ),
+    # Disabled, so that nobody is sent there.
+    Row(
+        f"GET {_V1}/auth/sso/{{provider_id}}",
+        PUBLIC,
+        "/auth/sso/{identity_provider}",
+        answer=404,
+    ),
+    Row(
+        f"GET {_V1}/auth/sso/{{provider_id}}/callback",
+        PUBLIC,
+        "/auth/sso/{identity_provider}/callback",
+        answer=401,  # nobody went
+    ),
+    Row(
+        f"POST {_V1}/identity-providers",
+        "identity-providers:manage",
+        answer=409,
+        changes={"name": "{identity_provider_name}", "role_mapping": {}},
+    ),
+    Row(
+        f"GET {_V1}/identity-providers",
+        "identity-providers:manage",
+        only_own=True,
+        lists="identity_provider",
+    ),
+    Row(
+        f"GET {_V1}/identity-providers/{{provider_id}}",
+        "identity-providers:manage",
+        "/identity-providers/{identity_provider}",
+        others=404,
+        only_own=True,
+    ),
+    Row(
+        f"PATCH {_V1}/identity-providers/{{provider_id}}",
+        "identity-providers:manage",
+        "/identity-providers/{identity_provider}",
+        others=404,
+        only_own=True,
+        body={"enabled": False},
+    ),
+    Row(
+        f"DELETE {_V1}/identity-providers/{{provider_id}}",
+        "identity-providers:manage",
+        "/identity-providers/{spare_identity_provider}",
+        answer=204,
+        others=404,
+        only_own=True,
+    ),
     Row(f"GET {_V1}/audit-entries", "audit:read"),
     Row(f"GET {_V1}/audit-entries/export", "audit:read"),
 )

@@ -1,7 +1,8 @@
 """Accounts and access: organisations, their people, and the keys of their machines.
 
-Owns organisations, users, their sessions and API keys, roles of insurers' own, and who
-may approve how much; shows the audit trail that the platform keeps.
+Owns organisations, users, their sessions and API keys, identity providers, roles of
+insurers' own, and who may approve how much; shows the audit trail that the platform
+keeps.
 Publishes ``OrganisationRegistered``, ``UserRegistered`` and ``UserChanged``; listens to
 nobody.
 """
@@ -43,6 +44,7 @@ context = Context(
         "authority:read": {"admin", "compliance"},
         "authority:propose": {"admin"},
         "authority:approve": {"admin", "compliance"},
+        "identity-providers:manage": {"admin", *_CUSTOMER_ADMINS},
         "audit:read": {"admin", "compliance"},
         "personal-data:read": {"admin", "compliance", *_CUSTOMER_ADMINS},
         "personal-data:erase": {"admin", "compliance", *_CUSTOMER_ADMINS},
@@ -51,6 +53,7 @@ context = Context(
         "organisations:manage": "Take in operators, manufacturers and insurers.",
         "organisations:read": "See organisations.",
         "users:manage": "Take in people, and say which roles they hold.",
+        "identity-providers:manage": "Say who else may say who somebody is.",
         "users:read": "See people, roles and permissions.",
         "roles:manage": "Make, change and remove roles of the insurer's own.",
         "api-keys:manage": "Make, list and revoke API keys.",

@@ -12,6 +12,8 @@ from robosure.contexts.identity.domain import (
     AuthorityLimit,
     CustomRole,
     Ending,
+    ExternalIdentity,
+    IdentityProvider,
     Organisation,
     OrganisationKind,
     SecondFactor,
@@ -278,4 +280,55 @@ class Vault(Protocol):
         Raises:
             Unavailable: it was sealed with a key that is not here.
         """
+        ...
+
+
+class IdentityProviders(Protocol):
+    """Who else may say who somebody is."""
+
+    async def add(self, provider: IdentityProvider) -> None:
+        """Keep a new one.
+
+        Raises:
+            AlreadyExists: another of the organisation's has that name.
+        """
+        ...
+
+    async def get(self, provider_id: UUID) -> IdentityProvider:
+        """Return one.
+
+        Raises:
+            NotFound: there is none.
+        """
+        ...
+
+    async def save(self, provider: IdentityProvider) -> None:
+        """Write a change now, so that its new version is known.
+
+        Raises:
+            AlreadyExists: another of the organisation's has that name.
+            Stale: someone else changed it since it was read.
+        """
+        ...
+
+    async def remove(self, provider: IdentityProvider) -> None:
+        """Forget one, and whom it means by its subjects."""
+        ...
+
+
+class ExternalIdentities(Protocol):
+    """Whom providers mean by their subjects."""
+
+    async def add(self, identity: ExternalIdentity) -> None:
+        """Keep a new one.
+
+        Raises:
+            AlreadyExists: the same came in a moment ago.
+        """
+        ...
+
+    async def find(
+        self, provider_id: UUID, *, issuer: str, subject: str
+    ) -> ExternalIdentity | None:
+        """Return whom they mean, if anybody is known by that."""
         ...

@@ -30,10 +30,14 @@ from robosure.contexts.identity.domain import (
     AuthorityLimit,
     CustomRole,
     Ending,
+    ExternalIdentity,
+    IdentityProvider,
     KeyKind,
     LimitStatus,
     Organisation,
     OrganisationKind,
+    ProviderEndpoints,
+    ProviderKind,
     SecondFactor,
     Session,
     User,
@@ -217,6 +221,55 @@ authority_limits = Table(
     comment="Up to what amount a role or a person may approve.",
 )
 
+identity_providers = Table(
+    "identity_providers",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("organisation_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", choice(ProviderKind), nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("endpoints", JsonOf[ProviderEndpoints](ProviderEndpoints)),
+    Column("subject_claim", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("sealed_secret", Text, nullable=False),
+    Column("scopes", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),
+    Column("roles_claim", Text),
+    Column(
+        "role_mapping",
+        JsonOf[dict[str, tuple[str, ...]]](dict[str, tuple[str, ...]]),
+        nullable=False,
+    ),
+    Column("default_roles", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("just_in_time", Boolean, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["organisation_id"], [organisations.c.id]),
+    UniqueConstraint("organisation_id", "name"),
+    Index("ix_identity_providers_organisation_id_id", "organisation_id", "id"),
+    schema=SCHEMA,
+)
+
+external_identities = Table(
+    "external_identities",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("provider_id", Uuid, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False, info=PERSONAL),
+    Column("linked_at", DateTime(timezone=True), nullable=False),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["user_id"], [users.c.id]),
+    ForeignKeyConstraint(
+        ["provider_id"], [identity_providers.c.id], ondelete="CASCADE"
+    ),
+    UniqueConstraint("provider_id", "issuer", "subject"),
+    Index("ix_external_identities_user_id", "user_id"),
+    schema=SCHEMA,
+)
+
 
 def _map(aggregate: type[Any], table: Table) -> None:
     registry.map_imperatively(aggregate, table, version_id_col=table.c.version)
@@ -238,3 +291,5 @@ registry.map_imperatively(
         )
     },
 )
+_map(IdentityProvider, identity_providers)
+_map(ExternalIdentity, external_identities)

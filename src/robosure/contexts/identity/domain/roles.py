@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from robosure.contexts.identity.domain.organisation import OrganisationKind
+from robosure.kernel.errors import Invalid
 
 DEVICE_ROLE: Final = "device"
 """Held by machines through their keys, never by a person."""
@@ -42,3 +43,22 @@ def roles_in_effect(kind: OrganisationKind, roles: Collection[str]) -> frozenset
     """
     held = frozenset(roles)
     return held - {_ADMIN} | _ADMIN_OF_KIND[kind] if _ADMIN in held else held
+
+
+def check_roles(
+    roles: Collection[str], kind: OrganisationKind, own: Collection[str] = ()
+) -> None:
+    """Refuse roles that nobody in such an organisation may hold.
+
+    Args:
+        roles: any.
+        kind: of the organisation.
+        own: names of roles of the organisation's own.
+
+    Raises:
+        Invalid: there is one among them.
+    """
+    if refused := sorted(set(roles) - ROLES_OF_KIND[kind] - set(own)):
+        raise Invalid(
+            "role_not_for_organisation", roles=", ".join(refused), kind=kind.value
+        )

@@ -38,6 +38,8 @@ class Factor(StrEnum):
 
     PASSWORD = "pwd"  # nosec B105 # noqa: S105 - the name of a method
     ONE_TIME_CODE = "otp"
+    FEDERATED = "fed"
+    """As their organisation's identity provider says; there is no name for it."""
 
 
 class Ending(StrEnum):
@@ -48,6 +50,7 @@ class Ending(StrEnum):
     TOKEN_REUSED = "refresh_token_reused"  # nosec B105 # noqa: S105 - a reason
     PASSWORD_CHANGED = "password_changed"  # nosec B105 # noqa: S105 - a reason
     ACCESS_CHANGED = "access_changed"
+    CODE_REUSED = "code_reused"
 
 
 @dataclass(eq=False, kw_only=True)

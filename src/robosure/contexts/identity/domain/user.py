@@ -14,7 +14,7 @@ from robosure.contexts.identity.domain.organisation import (
     OrganisationKind,
     normalised_email,
 )
-from robosure.contexts.identity.domain.roles import ROLES_OF_KIND
+from robosure.contexts.identity.domain.roles import check_roles
 from robosure.contexts.identity.events import UserChanged, UserRegistered
 from robosure.kernel.aggregate import Aggregate
 from robosure.kernel.errors import Invalid, InvalidState
@@ -191,10 +191,7 @@ def _roles(
 ) -> tuple[str, ...]:
     if not roles:
         raise Invalid("user_needs_roles")
-    if refused := sorted(set(roles) - ROLES_OF_KIND[kind] - set(own)):
-        raise Invalid(
-            "role_not_for_organisation", roles=", ".join(refused), kind=kind.value
-        )
+    check_roles(roles, kind, own)
     return tuple(sorted(set(roles)))
 
 

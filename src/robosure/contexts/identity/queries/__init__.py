@@ -7,6 +7,9 @@ from robosure.contexts.identity.queries.audit import (
 )
 from robosure.contexts.identity.queries.authority import AuthorityQueries, LimitFilter
 from robosure.contexts.identity.queries.directory import DirectoryQueries
+from robosure.contexts.identity.queries.identity_providers import (
+    IdentityProviderQueries,
+)
 from robosure.contexts.identity.queries.second_factor import SecondFactorQueries
 from robosure.contexts.identity.queries.sessions import SessionQueries
 
@@ -15,6 +18,7 @@ __all__ = [
     "AuditQueries",
     "AuthorityQueries",
     "DirectoryQueries",
+    "IdentityProviderQueries",
     "LimitFilter",
     "SecondFactorQueries",
     "SessionQueries",

@@ -8,12 +8,14 @@ from robosure.contexts.identity.routes import (
     api_keys,
     audit,
     authority,
+    identity_providers,
     organisations,
     personal_data,
     roles,
     second_factor,
     sessions,
     sign_in,
+    single_sign_on,
     users,
 )
 from robosure.platform.http import ApiRouter
@@ -21,11 +23,13 @@ from robosure.platform.http import ApiRouter
 router: Final = ApiRouter(tags=["identity"])
 for _part in (
     sign_in,
+    single_sign_on,
     sessions,
     second_factor,
     roles,
     organisations,
     users,
+    identity_providers,
     personal_data,
     api_keys,
     authority,

@@ -17,16 +17,19 @@ from robosure.contexts.identity.service.roles import Roles
 from robosure.contexts.identity.service.second_factor import SecondFactorService
 from robosure.contexts.identity.service.sessions import Client, SessionService
 from robosure.contexts.identity.service.sign_in import SignInService
+from robosure.contexts.identity.service.sign_on_codes import SignOnCodes
 from robosure.platform.http import (
     ClientAddressDep,
     ClockDep,
     EndedSessionsDep,
     PasswordsDep,
     RolesDep,
+    RuntimeDep,
     SettingsDep,
     ThrottleDep,
     WriteDb,
 )
+from robosure.platform.security import OneTime
 from robosure.platform.security.vault import FernetVault
 
 
@@ -85,6 +88,13 @@ def _sign_in_service(
         attempts=throttle,
     )
 
+
+def _sign_on_codes(runtime: RuntimeDep, sessions: SessionServiceDep) -> SignOnCodes:
+    codes = OneTime(runtime.redis, "single-sign-on-code")
+    return SignOnCodes(codes, sessions=sessions, clock=runtime.clock)
+
+
+SignOnCodesDep = Annotated[SignOnCodes, Depends(_sign_on_codes)]
 
 SignInServiceDep = Annotated[SignInService, Depends(_sign_in_service)]
 

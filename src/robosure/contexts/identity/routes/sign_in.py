@@ -15,6 +15,7 @@ from robosure.contexts.identity.routes.services import (
     SessionsDep,
     SessionServiceDep,
     SignInServiceDep,
+    SignOnCodesDep,
 )
 from robosure.contexts.identity.schemas.sign_in import (
     AccessToken,
@@ -61,6 +62,7 @@ async def sign_in(
     response: Response,
     service: SignInServiceDep,
     sessions: SessionServiceDep,
+    codes: SignOnCodesDep,
     tokens: TokensDep,
     clock: ClockDep,
     source: SourceDep,
@@ -75,6 +77,10 @@ async def sign_in(
 
     With `refresh_token`, use the last one that you got. Each is good once; its answer
     may be asked for again for ten seconds. A spent one ends the session.
+
+    With `authorization_code`, `code` is what a page got in its address after single
+    sign-on, and `code_verifier` what it thought of before. It is good once, for a
+    minute.
     """
     if form.grant_type == "password":
         grant = await service.sign_in(
@@ -86,17 +92,24 @@ async def sign_in(
             sessions=sessions,
         )
     else:
-        refreshed = await sessions.refresh(form.refresh_token.get_secret_value())
-        if isinstance(refreshed, DomainError):
-            return await problem_of(request, refreshed)
-        grant = refreshed
+        answer = await (
+            sessions.refresh(form.refresh_token.get_secret_value())
+            if form.grant_type == "refresh_token"
+            else codes.redeem(
+                form.code.get_secret_value(), form.code_verifier.get_secret_value()
+            )
+        )
+        if isinstance(answer, DomainError):
+            return await problem_of(request, answer)
+        grant = answer
     # From here on the request acts for them, so the audit trail says who signed in.
     request.state.principal = grant.principal
     keep_out_of_caches(response)
-    return _pair(grant, tokens, clock.now())
+    return pair_of(grant, tokens, clock.now())
 
 
-def _pair(grant: Grant, tokens: Tokens, now: datetime) -> TokenPair:
+def pair_of(grant: Grant, tokens: Tokens, now: datetime) -> TokenPair:
+    """Answer a grant."""
     return TokenPair(
         access_token=tokens.issue(grant.principal, now=now),
         expires_in=int(tokens.lifetime.total_seconds()),

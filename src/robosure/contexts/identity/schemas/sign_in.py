@@ -18,9 +18,9 @@ from robosure.platform.http import InputModel, OutputModel
 
 
 class TokenForm(BaseModel):
-    """What is presented for an access token (RFC 6749, sections 4.3.2 and 6)."""
+    """What is presented for an access token (RFC 6749, sections 4.1.3, 4.3.2 and 6)."""
 
-    grant_type: Literal["password", "refresh_token"] = "password"
+    grant_type: Literal["password", "refresh_token", "authorization_code"] = "password"
     username: str = Field(
         default="", max_length=1_024, description="The e-mail address, in any case."
     )
@@ -29,12 +29,18 @@ class TokenForm(BaseModel):
         default=SecretStr(""),
         max_length=64,
         description="Of your authenticator app, or a recovery code, if you have set up "
-        "a second factor; without it the answer is `second_factor_required`.",
+        "a second factor; without it the answer is `second_factor_required`. With the "
+        "grant type `authorization_code`: from single sign-on.",
     )
     refresh_token: SecretStr = Field(
         default=SecretStr(""),
         max_length=200,
         description="With the grant type `refresh_token`: the last one that you got.",
+    )
+    code_verifier: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=128,
+        description="With that: what its challenge was made of.",
     )
 
 

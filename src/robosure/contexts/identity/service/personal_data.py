@@ -23,6 +23,7 @@ from robosure.contexts.identity.ports import Organisations, Sessions, Users
 from robosure.contexts.identity.service.users import managed_user
 from robosure.contexts.identity.tables import (
     api_keys,
+    external_identities,
     organisations,
     second_factors,
     sessions,
@@ -78,6 +79,8 @@ class IdentityPersonalData:
         factor = second_factors.c
         factors = select(factor.begun_at, factor.confirmed_at)
         keys = select(key.id, key.name, key.created_at)
+        named = external_identities.c
+        identities = select(named.issuer, named.subject, named.linked_at)
         return [
             await found(session, "account", account.where(user.id == person.id)),
             await found(
@@ -87,6 +90,9 @@ class IdentityPersonalData:
                 session, "second_factor", factors.where(factor.user_id == person.id)
             ),
             await found(
+                session, "identities", identities.where(named.user_id == person.id)
+            ),
+            await found(
                 session, "api_keys_made", keys.where(key.created_by == person.id)
             ),
         ]
@@ -94,7 +100,7 @@ class IdentityPersonalData:
     async def erase(
         self, session: WriteSession, person: Person, _retention: Retention, /
     ) -> Erasure:
-        """Take the address out of sessions, and the second factor away.
+        """Take the address out of sessions, and the second factor and identities away.
 
         The account itself is the user's own affair: :meth:`User.erase`.
         """
@@ -103,6 +109,11 @@ class IdentityPersonalData:
             .where(sessions.c.user_id == person.id)
             .values(address="", user_agent=None)
             .returning(sessions.c.id)
+        )
+        known = await session.execute(
+            delete(external_identities)
+            .where(external_identities.c.user_id == person.id)
+            .returning(external_identities.c.id)
         )
         factors = await session.execute(
             delete(second_factors)
@@ -114,6 +125,7 @@ class IdentityPersonalData:
                 "account": 1,
                 "sessions": len(signed_in.all()),
                 "second_factor": len(factors.all()),
+                "identities": len(known.all()),
             }
         )
 

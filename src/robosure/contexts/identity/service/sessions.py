@@ -136,6 +136,22 @@ class SessionService(LoggerMixin):
         user = await self._users.get(session.user_id)
         return (await self._grant(session, user)).principal
 
+    async def hand_over(self, session_id: UUID) -> Grant:
+        """Answer the first tokens of one that was begun for whoever asks now.
+
+        Raises:
+            Unauthenticated: it is over, or was carried on already.
+        """
+        session = await self._sessions.get(session_id)
+        now = self._clock.now()
+        if session.generation != 1 or not session.is_live_at(now, idle=self._idle):
+            raise Unauthenticated("session_over")
+        return await self._grant(session, await self._users.get(session.user_id))
+
+    async def end_reused(self, session_id: UUID) -> None:
+        """End one whose code somebody presented who should not have had it."""
+        await self._end(await self._sessions.get(session_id), Ending.CODE_REUSED)
+
     async def sign_out(self, by: Principal) -> None:
         """End the session that one asks from.
 

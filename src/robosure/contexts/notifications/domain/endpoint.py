@@ -7,20 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from robosure.contexts.notifications.events import WebhookEndpointDisabled
 from robosure.kernel.aggregate import Aggregate
-from robosure.kernel.errors import FieldError, Invalid, InvalidState
+from robosure.kernel.errors import Invalid, InvalidState
+from robosure.kernel.urls import rules_broken
 
 ROTATION: Final = timedelta(hours=24)
 """How long a secret still signs after another has taken its place."""
 
 MOST_SECRETS: Final = 5
 """How many secrets may sign at a time; each is another signature in a header."""
-
-LONGEST_URL: Final = 2_000
 
 
 class EventType(StrEnum):
@@ -218,38 +217,8 @@ def check_url(url: str, *, private: bool) -> None:
     Raises:
         Invalid: naming each rule that it breaks.
     """
-    broken = [
-        FieldError("url", code, detail) for code, detail in _rules_broken(url, private)
-    ]
-    if broken:
+    if broken := rules_broken("url", url, plain=private):
         raise Invalid("invalid_webhook_url", errors=broken)
-
-
-def _rules_broken(url: str, private: bool) -> list[tuple[str, str]]:  # noqa: FBT001 - of one caller
-    if len(url) > LONGEST_URL:
-        return [("url_too_long", f"at most {LONGEST_URL} characters")]
-    parts = _parts_of(url)
-    if parts is None or not parts.hostname:
-        return [("not_a_url", "an absolute URL in ASCII, such as https://a.example/in")]
-    schemes = ("https", "http") if private else ("https",)
-    rules = (
-        (parts.scheme in schemes, "not_https", "it must begin with https://"),
-        ("@" not in parts.netloc, "credentials_in_url", "no user name or password"),
-        (not parts.fragment, "fragment_in_url", "no #fragment; it is never sent"),
-    )
-    return [(code, detail) for kept, code, detail in rules if not kept]
-
-
-def _parts_of(url: str) -> SplitResult | None:
-    """Take a URL apart; None if it is none that every parser reads alike."""
-    if not url.isascii() or any(each <= " " or each in '\\"<>^`{|}' for each in url):
-        return None
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # refused only when it is asked for
-    except ValueError:
-        return None
-    return parts
 
 
 def without_query(url: str) -> str:

@@ -1,4 +1,4 @@
-"""The ports of notifications: rows over SQL, words from templates, sealed secrets."""
+"""The ports of notifications: rows over SQL, words from templates."""
 
 from robosure.contexts.notifications.repository.notices import (
     JinjaTemplates,

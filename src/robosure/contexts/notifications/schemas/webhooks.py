@@ -17,7 +17,7 @@ from robosure.contexts.notifications.domain import (
     WebhookEndpoint,
     WebhookStatus,
 )
-from robosure.contexts.notifications.domain.endpoint import LONGEST_URL
+from robosure.kernel.urls import LONGEST_URL
 from robosure.platform.http import InputModel, OutputModel
 
 _ID: Final = "019c8f3e-9a40-7000-8000-000000000001"

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from ipaddress import ip_address
-from socket import inet_aton, inet_ntoa
 from typing import Self
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from robosure.contexts.notifications.domain import (
@@ -29,7 +26,7 @@ from robosure.contexts.notifications.repository import (
 from robosure.contexts.notifications.schemas.facts import PingData, WebhookMessage
 from robosure.kernel.errors import FieldError, Invalid, NotFound, Stale
 from robosure.kernel.ids import uuid7
-from robosure.platform.client import is_public
+from robosure.platform.client import names_private_address
 from robosure.platform.database import WriteSession
 from robosure.platform.logging import DomainLogger
 from robosure.platform.security.vault import FernetVault
@@ -254,30 +251,10 @@ class WebhookEndpointService:
 
     def _check_address(self, url: str) -> None:
         """Refuse an address that is written out and not public; names wait for DNS."""
-        try:
-            written_out = _written_out(urlsplit(url).hostname or "")
-        except ValueError:
-            return  # a name; or no URL, which the endpoint refuses
-        if not self._private and not is_public(written_out):
+        if not self._private and names_private_address(url):
             raise Invalid(
                 "invalid_webhook_url",
                 errors=[
                     FieldError("url", "address_refused", "it must be a public address")
                 ],
             )
-
-
-def _written_out(host: str) -> str:
-    """Return the address that a host is; also of ``0x7f.1`` or ``2130706433``.
-
-    Raises:
-        ValueError: it is a name.
-    """
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        pass
-    try:
-        return inet_ntoa(inet_aton(host))
-    except OSError as error:
-        raise ValueError(host) from error

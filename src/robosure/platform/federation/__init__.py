@@ -1,0 +1,12 @@
+"""Letting others say who somebody is: OpenID Connect, and OAuth 2 with a userinfo.
+
+We are the relying party, of as many providers as there are, none of which is believed
+more than it has to be: one must not learn what belongs to another (RFC 9700).
+"""
+
+from robosure.platform.federation.assertion import Assertion
+from robosure.platform.federation.flow import Answer, Flow
+from robosure.platform.federation.provider import Endpoints, Provider
+from robosure.platform.federation.relying_party import RelyingParty
+
+__all__ = ["Answer", "Assertion", "Endpoints", "Flow", "Provider", "RelyingParty"]

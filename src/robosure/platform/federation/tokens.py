@@ -1,0 +1,92 @@
+"""ID tokens: what an OpenID provider signs (OpenID Connect Core 1.0, section 3.1.3.7).
+
+Authlib judges the claims, and joserfc, on which it stands, the signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, cast
+
+from authlib.oidc.core import CodeIDToken
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from robosure.kernel.errors import Unauthenticated
+
+ALGORITHMS: Final = (
+    "RS256", "RS384", "RS512",
+    "PS256", "PS384", "PS512",
+    "ES256", "ES384", "ES512",
+    "EdDSA", "Ed25519",
+)  # fmt: skip
+"""Those in which whoever can verify cannot sign."""
+
+LEEWAY_SECONDS: Final = 60
+_ASYMMETRIC: Final = frozenset({"RSA", "EC", "OKP"})
+
+
+def claims_of(
+    id_token: object,
+    *,
+    keys: Mapping[str, Any],
+    issuer: str,
+    client_id: str,
+    nonce: str,
+    access_token: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return what an ID token says, having verified that its issuer says so, to us.
+
+    Args:
+        id_token: as it came from the token endpoint.
+        keys: the issuer's, as a JWK set.
+        issuer: who must have signed it.
+        client_id: for whom it must be.
+        nonce: to what it must be the answer.
+        access_token: that came with it; compared with ``at_hash`` if that is there.
+        now: by which it must not have expired.
+
+    Raises:
+        Unauthenticated: it is none, or not good, or not for this.
+    """
+    try:
+        token = jwt.decode(str(id_token), _verifying(keys), algorithms=list(ALGORITHMS))
+        claims: Any = CodeIDToken(
+            token.claims,
+            token.header,
+            options={
+                "iss": {"essential": True, "value": issuer},
+                "aud": {"essential": True, "value": client_id},
+                "sub": {"essential": True},
+            },
+            params={
+                "nonce": nonce,
+                "client_id": client_id,
+                "access_token": access_token,
+            },
+        )
+        claims.validate(now=int(now.timestamp()), leeway=LEEWAY_SECONDS)
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        reason = str(error) or type(error).__name__
+        raise Unauthenticated("sso_id_token_refused", reason=reason) from error
+    return dict(claims)
+
+
+def _verifying(keys: Mapping[str, Any]) -> KeySet:
+    """Return the keys that verify and do not sign."""
+    listed = keys.get("keys")
+    found = cast("Sequence[object]", listed) if isinstance(listed, list) else ()
+    return KeySet.import_key_set(
+        {
+            "keys": [
+                each
+                for each in found
+                if isinstance(each, dict)
+                and cast("dict[str, Any]", each).get("kty") in _ASYMMETRIC
+                and cast("dict[str, Any]", each).get("use", "sig") == "sig"
+            ]
+        }
+    )
