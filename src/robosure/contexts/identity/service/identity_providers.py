@@ -122,6 +122,7 @@ class IdentityProviderService:
         # Who may have another provider asked may be anybody whom it vouches for.
         for each in (provider.rules, asked):
             await self._roles.check_may_give(by, organisation, each.roles)
+        own = await self._roles.names_of(organisation, asked.roles)
         for trait, value in traits.items():
             setattr(provider, trait, value)
         if connection or client_secret is not None:
@@ -130,7 +131,6 @@ class IdentityProviderService:
             sealed = None if client_secret is None else self._vault.seal(client_secret)
             provider.connect(connected, sealed_secret=sealed, private=self._private)
         if rules:
-            own = await self._roles.names_of(organisation, asked.roles)
             provider.rule(asked, organisation, own)
         await self._providers.save(provider)
         _log.completed("change", provider_id=str(provider.id))
