@@ -69,7 +69,7 @@ class IdentityProviderIn(InputModel):
     """Somebody who may say who your organisation's people are."""
 
     model_config = ConfigDict(
-        json_schema_extra=example(**_DESCRIBED, client_secret="shown by the provider")  # noqa: S106 - an example
+        json_schema_extra=example(**_DESCRIBED, client_secret="shown by the provider")  # nosec B106 # noqa: S106 - an example
     )
 
     name: Name = Field(description="People choose by it; unique in the organisation.")
