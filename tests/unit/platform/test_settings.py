@@ -197,6 +197,7 @@ OPEN = {
     "azure_key_vault_url",
     "google_secret_endpoint",
     "google_secret_project",
+    "public_url",
     "secrets_directories",
 }
 """Named like secrets, and only say how long these live, or where they are."""
