@@ -145,6 +145,8 @@ def build_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.shows_docs else None,
+        # Spans, metrics and logs are ours; FastAPI's would be there a second time.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for router in routers:
         app.include_router(router, prefix=API_PREFIX)
