@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.exc import IntegrityError
 
 from robosure.contexts.eventflow.domain import Extraction, StoredEvent
 from robosure.contexts.eventflow.events import TELEMETRY_TYPE
@@ -77,8 +78,7 @@ class ArrivedPart:
 # than a JSON document, of which PostgreSQL makes a table of names and values per row.
 # None of them can hold a line break. If one did, there would be a line too many: a row
 # without a key, which is refused.
-_store: Final = text(
-    r"""
+_STORE: Final = r"""
     INSERT INTO eventflow.events (
       key, day, source, id, type, subject, time, data, received_at, batch_id, part
     )
@@ -96,18 +96,10 @@ _store: Final = text(
     ) AS e (key, source, id, type, subject, data, time, part)
     -- In one order, so that two who store the same wait for each other in turn.
     ORDER BY 1
-    ON CONFLICT DO NOTHING
-    """
-)
-# Asked only where something was stored before, which is rare.
-_stored_here: Final = text(
-    """
-    SELECT key FROM eventflow.events
-    WHERE key = ANY (CAST(CAST(:keys AS text[]) AS uuid[]))
-      AND day = ANY (CAST(:days AS date[]))
-      AND xmin = CAST(pg_current_xact_id() AS xid)
-    """
-)
+"""
+# Much cheaper than to look for each row whether it is there; fails if one is.
+_store_new: Final = text(_STORE)
+_store_unless_there: Final = text(f"{_STORE} ON CONFLICT DO NOTHING RETURNING key")
 
 
 _lines: Final = "\n".join
@@ -181,43 +173,44 @@ class SqlIngest:
         )
         return {(row.batch_id, row.part) for row in found}
 
-    async def store(self, parts: Sequence[ArrivedPart]) -> list[StreamEvent]:
+    async def store(
+        self, parts: Sequence[ArrivedPart], *, repeats_likely: bool
+    ) -> list[StreamEvent]:
         """Store the events that are not there yet, and count them in their parts.
+
+        Args:
+            parts: whose events.
+            repeats_likely: whether to look for repeats at once, and not only after
+                storing all as new has failed, which costs as much again.
 
         Returns:
             Those that were not.
         """
         events = [event for part in parts for event in part.events]
         columns = dict(zip(StreamEvent._fields, zip(*events, strict=True), strict=True))
-        stored: Any = await self._session.execute(
-            _store,
-            {
-                "keys": _lines(columns["key"]),
-                "sources": _lines(columns["source"]),
-                "ids": _lines(columns["id"]),
-                "types": _lines(columns["type"]),
-                "subjects": _lines(columns["subject"]),
-                "data": b"\n".join(map(orjson.dumps, columns["data"])).decode(),
-                "times": _lines([time for part in parts for time in part.times]),
-                "parts": _lines(
-                    line
-                    for number, part in enumerate(parts, 1)
-                    for line in [str(number)] * len(part.events)
-                ),
-                "received_at": [part.batch.received_at for part in parts],
-                "batch_ids": [part.batch.batch_id for part in parts],
-                "numbers": [part.number for part in parts],
-            },
-        )
-        if stored.rowcount == len(events):
+        rows = {
+            "keys": _lines(columns["key"]),
+            "sources": _lines(columns["source"]),
+            "ids": _lines(columns["id"]),
+            "types": _lines(columns["type"]),
+            "subjects": _lines(columns["subject"]),
+            "data": b"\n".join(map(orjson.dumps, columns["data"])).decode(),
+            "times": _lines([time for part in parts for time in part.times]),
+            "parts": _lines(
+                line
+                for number, part in enumerate(parts, 1)
+                for line in [str(number)] * len(part.events)
+            ),
+            "received_at": [part.batch.received_at for part in parts],
+            "batch_ids": [part.batch.batch_id for part in parts],
+            "numbers": [part.number for part in parts],
+        }
+        if not repeats_likely and await self._stored_as_new(rows):
             for part in parts:
                 part.stored = len(part.events)
             return events
-        days = {_day(event.time) for event in events}
-        here = await self._session.execute(
-            _stored_here, {"keys": columns["key"], "days": list(days)}
-        )
-        left = {key.hex for key in here.scalars()}
+        stored = await self._session.execute(_store_unless_there, rows)
+        left = {key.hex for key in stored.scalars()}
         new: list[StreamEvent] = []
         for part in parts:
             for event in part.events:
@@ -226,6 +219,15 @@ class SqlIngest:
                     new.append(event)
                     part.stored += 1
         return new
+
+    async def _stored_as_new(self, rows: Mapping[str, object]) -> bool:
+        """Store all of the rows, or none if one of them is there."""
+        try:
+            async with self._session.begin_nested():
+                await self._session.execute(_store_new, rows)
+        except IntegrityError:
+            return False
+        return True
 
     async def record(self, parts: Sequence[ArrivedPart]) -> None:
         """Remember that these parts had their effects.

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from robosure.contexts.eventflow.service.processing import GROUP
@@ -83,6 +83,24 @@ async def test_events_are_stored_once_and_only_new_ones_are_handed_on(
     (of_robot,) = [r for r in await rows(database, subject_counts) if r.stored == 11]
     assert of_robot.first_at == AT
     assert of_robot.last_at.isoformat() == "2026-03-02T08:00:10+00:00"
+
+
+async def test_after_a_repeat_others_are_looked_for_before_storing(
+    database: Database, send: Sending, a_reader: AReader
+) -> None:
+    undone: list[object] = []
+    reader = a_reader()
+    event.listen(
+        database.engine.sync_engine,
+        "rollback_savepoint",
+        lambda *undoing: undone.append(undoing),
+    )
+    for first in (0, 3, 4):  # all new, then two that begin with repeats
+        await send(*(an_event(n) for n in range(first, first + 5)))
+        assert await reader.drain() == 1
+    assert len(undone) == 1
+    assert await counted(database) == {ROBOT: (9, 6)}
+    assert len(await rows(database, events)) == 9
 
 
 async def test_an_event_is_stored_with_all_that_is_known_of_it(

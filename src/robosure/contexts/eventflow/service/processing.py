@@ -23,6 +23,8 @@ from robosure.platform.streams.ingest import read, written
 
 GROUP: Final = "eventflow.ingest"
 """The consumer group that takes events in."""
+_WARY: Final = 100
+"""For so many transactions after a repeat, others are likely to follow."""
 REPEATED: Final = counter(
     "eventflow_events_repeated_total", "Events recognised as repeats."
 )
@@ -36,6 +38,7 @@ class EventProcessor:
 
     def __init__(self, handlers: Sequence[BatchHandler]) -> None:
         self._handlers = handlers
+        self._wary = 0
 
     def decode(self, entry: Entry) -> Sequence[Incoming]:
         """Read a part of a batch."""
@@ -59,7 +62,9 @@ class EventProcessor:
     async def _take(
         self, session: WriteSession, ingest: SqlIngest, parts: Sequence[ArrivedPart]
     ) -> None:
-        new = await ingest.store(parts)
+        new = await ingest.store(parts, repeats_likely=self._wary > 0)
+        repeats = sum(len(part.events) for part in parts) - len(new)
+        self._wary = _WARY if repeats else max(0, self._wary - 1)
         await ingest.record(parts)
         announce(session)
         await ingest.count(_tallied(parts, new))
@@ -70,7 +75,6 @@ class EventProcessor:
                 if chosen:
                     await handler.handle(session, chosen)
             await session.run_sync(attribute_facts)
-        repeats = sum(len(part.events) for part in parts) - len(new)
         session.after_commit(_counting(repeats))
 
     def letter(self, item: Incoming) -> Letter:
