@@ -44,6 +44,7 @@ _LOCAL_ISSUER: Final = "https://robosure.local"
 _ORIGIN: Final = re.compile(
     r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?"
 )
+_SHORTEST_KEY: Final = 32
 _KNOWN_PASSWORDS: Final = frozenset(
     {"", "admin", "changeme", "password", "postgres", "robosure", "secret"}
 )
@@ -64,6 +65,11 @@ def _listed(value: Any) -> Any:
 
 
 Listed = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_listed)]
+
+
+def _keys_in(listed: SecretStr) -> list[str]:
+    keys = (key.strip() for key in listed.get_secret_value().split(","))
+    return [key for key in keys if key]
 
 
 def _upper_case(name: Any) -> Any:
@@ -234,6 +240,13 @@ class Settings(BaseSettings):
             said |= source()
         return (*nearer, *sources_of(settings_cls, said), file_secret_settings)
 
+    @field_validator("encryption_key")
+    @classmethod
+    def _holds_keys(cls, keys: SecretStr) -> SecretStr:
+        if not _keys_in(keys):
+            raise ValueError("ROBOSURE_ENCRYPTION_KEY holds no key")
+        return keys
+
     @field_validator("allowed_hosts", "cors_origins")
     @classmethod
     def _in_lower_case(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -256,8 +269,11 @@ class Settings(BaseSettings):
                 raise ValueError("production needs ROBOSURE_SIGNING_KEY_FILES")
             if self.processor_secret.get_secret_value() == "sandbox":
                 raise ValueError("production needs ROBOSURE_PROCESSOR_SECRET")
-            if self.encryption_key.get_secret_value() == "development":
-                raise ValueError("production needs ROBOSURE_ENCRYPTION_KEY")
+            if min(map(len, self.encryption_keys)) < _SHORTEST_KEY:
+                raise ValueError(
+                    "production needs a ROBOSURE_ENCRYPTION_KEY, each of it of "
+                    f"{_SHORTEST_KEY} characters or more: openssl rand -base64 32"
+                )
             if self._database_is_anybodys():
                 raise ValueError(
                     "production needs a DATABASE_URL of its own, with no password that "
@@ -280,8 +296,7 @@ class Settings(BaseSettings):
     @property
     def encryption_keys(self) -> list[str]:
         """The keys for secrets: the first one encrypts, each decrypts."""
-        keys = self.encryption_key.get_secret_value().split(",")
-        return [key.strip() for key in keys]
+        return _keys_in(self.encryption_key)
 
     @property
     def needs_second_factor(self) -> bool:

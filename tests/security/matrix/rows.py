@@ -102,8 +102,8 @@ IDENTITY: Final = (
     Row(f"GET {_V1}/auth/second-factor", SIGNED_IN),
     Row(f"POST {_V1}/auth/second-factor", SIGNED_IN, answer=403),
     Row(f"POST {_V1}/auth/second-factor/confirm", SIGNED_IN, answer=404),
-    Row(f"POST {_V1}/auth/second-factor/recovery-codes", SIGNED_IN, answer=404),
-    Row(f"DELETE {_V1}/auth/second-factor", SIGNED_IN, answer=404),
+    Row(f"POST {_V1}/auth/second-factor/recovery-codes", SIGNED_IN, answer=401),
+    Row(f"POST {_V1}/auth/second-factor/removal", SIGNED_IN, answer=401),
     Row(
         f"DELETE {_V1}/users/{{user_id}}/second-factor",
         "users:manage",

@@ -21,11 +21,13 @@ class Elsewhere:
         self.ended: list[UUID] = []
         self.looks: list[datetime] = []
         self.seconds = 0.0
+        self.looking = asyncio.Event()
         self.while_looking = asyncio.Event()
         self.while_looking.set()
 
     async def look(self, since: datetime) -> Collection[UUID]:
         self.looks.append(since)
+        self.looking.set()
         found = list(self.ended)
         await self.while_looking.wait()
         return found
@@ -63,7 +65,7 @@ async def test_many_at_once_wait_for_one_look() -> None:
     elsewhere.while_looking.clear()
     ended, one = known(elsewhere), uuid7()
     asked = [asyncio.create_task(ended.has(one, at=NOON)) for _ in range(50)]
-    await asyncio.sleep(0)
+    await elsewhere.looking.wait()
     # when one is ended here while another's look is on its way
     ended.note([one])
     elsewhere.while_looking.set()
@@ -82,3 +84,50 @@ async def test_what_tokens_can_no_longer_be_of_is_forgotten() -> None:
     # when others have been looked for since
     elsewhere.seconds = 5.0
     assert not await ended.has(one, at=NOON + KEPT)
+
+
+async def test_a_look_that_takes_its_time_is_not_repeated_by_each_who_waited() -> None:
+    # given a look that takes longer than a second
+    elsewhere = Elsewhere()
+    elsewhere.while_looking.clear()
+    ended = known(elsewhere)
+    asked = [asyncio.create_task(ended.has(uuid7(), at=NOON)) for _ in range(50)]
+    await elsewhere.looking.wait()
+    elsewhere.seconds = 3.0
+    # when it is over
+    elsewhere.while_looking.set()
+    await asyncio.gather(*asked)
+    # then all who waited have its answer, and the next one looks again
+    assert len(elsewhere.looks) == 1
+    await ended.has(uuid7(), at=NOON)
+    assert len(elsewhere.looks) == 2
+
+
+async def test_a_look_that_fails_fails_for_all_who_waited_and_not_for_good() -> None:
+    looks = 0
+
+    async def look(_since: datetime) -> Collection[UUID]:
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(0)
+        if looks == 1:
+            raise OSError("away")
+        return ()
+
+    ended = EndedSessions(look, kept=KEPT)
+    asked = [ended.has(uuid7(), at=NOON) for _ in range(10)]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(each) for each in outcomes} == {OSError}
+    assert looks == 1
+    assert not await ended.has(uuid7(), at=NOON)
+
+
+async def test_who_gives_up_waiting_spoils_it_for_nobody() -> None:
+    elsewhere = Elsewhere()
+    elsewhere.while_looking.clear()
+    ended = known(elsewhere)
+    first, second = (asyncio.create_task(ended.has(uuid7(), at=NOON)) for _ in range(2))
+    await elsewhere.looking.wait()
+    first.cancel()
+    elsewhere.while_looking.set()
+    assert not await second

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from robosure.platform.settings import Settings, get_settings
 
@@ -18,7 +18,7 @@ OWN: dict[str, Any] = {
     "signing_key_files": "key.pem",
     "issuer": "https://insurer.example",
     "processor_secret": "x",
-    "encryption_key": "y",
+    "encryption_key": "y" * 32,
 }
 
 
@@ -242,3 +242,20 @@ def test_a_process_reads_its_settings_once(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("LOG_LEVEL", "ERROR")
     assert get_settings() is first
     get_settings.cache_clear()
+
+
+@pytest.mark.parametrize("keys", ["", " ", ",", " , "])
+def test_an_empty_key_encrypts_nothing(keys: str) -> None:
+    with pytest.raises(ValidationError, match="holds no key"):
+        Settings(encryption_key=SecretStr(keys))
+
+
+def test_blanks_between_keys_are_none() -> None:
+    settings = Settings(encryption_key=SecretStr("new,, old ,"))
+    assert settings.encryption_keys == ["new", "old"]
+
+
+@pytest.mark.parametrize("keys", ["development", f"{'n' * 44},development", "short"])
+def test_production_takes_no_key_that_could_be_guessed(keys: str) -> None:
+    with pytest.raises(ValidationError, match="ROBOSURE_ENCRYPTION_KEY"):
+        Settings(environment="production", **{**OWN, "encryption_key": keys})

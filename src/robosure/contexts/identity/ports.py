@@ -74,6 +74,10 @@ class Users(Protocol):
         """Return one, if there is one."""
         ...
 
+    async def lock(self, user: User) -> None:
+        """Read one again, whom nobody else then changes before this is over."""
+        ...
+
     async def with_email(self, email: str) -> User | None:
         """Return the one with that address, in any case, if there is one."""
         ...
@@ -242,8 +246,22 @@ class Sessions(Protocol):
         """End one; access tokens of it are good no longer once that is committed."""
         ...
 
-    async def end_all_of(self, user_id: UUID, because: Ending, *, at: datetime) -> None:
-        """End all of somebody's."""
+    async def end_all_of(
+        self,
+        user_id: UUID,
+        because: Ending,
+        *,
+        at: datetime,
+        but: UUID | None = None,
+    ) -> None:
+        """End all of somebody's, also those that are just beginning.
+
+        Args:
+            user_id: whose.
+            because: why.
+            at: now.
+            but: one that goes on.
+        """
         ...
 
 

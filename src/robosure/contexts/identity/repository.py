@@ -110,6 +110,10 @@ class SqlUsers:
         found: User | None = await self._session.get(User, user_id)
         return found
 
+    async def lock(self, user: User) -> None:
+        """Read one again, whom nobody else then changes before this is over."""
+        await self._session.refresh(user, with_for_update={"key_share": True})
+
     async def with_email(self, email: str) -> User | None:
         """Return the one with that address, in any case, if there is one."""
         try:
@@ -206,8 +210,21 @@ class SqlSessions:
         session.end(because, at=at)
         self._note([session.id])
 
-    async def end_all_of(self, user_id: UUID, because: Ending, *, at: datetime) -> None:
-        """End all of somebody's."""
+    async def end_all_of(
+        self,
+        user_id: UUID,
+        because: Ending,
+        *,
+        at: datetime,
+        but: UUID | None = None,
+    ) -> None:
+        """End all of somebody's, also those that are just beginning."""
+        # Who begins one holds this until it is there to be seen.
+        await self._session.execute(
+            select(users.c.id)
+            .where(users.c.id == user_id)
+            .with_for_update(key_share=True)
+        )
         theirs = (
             select(Session)
             .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
@@ -215,7 +232,8 @@ class SqlSessions:
             .with_for_update()
         )
         for session in await self._session.scalars(theirs):
-            await self.end(session, because, at=at)
+            if session.id != but:
+                await self.end(session, because, at=at)
 
     def _note(self, session_ids: list[UUID]) -> None:
         async def note() -> None:

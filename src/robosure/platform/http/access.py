@@ -131,9 +131,8 @@ class Requires(Access):
 class SignedIn(Access):
     """Whoever is signed in may, about themselves."""
 
-    def __init__(self, *, recently: bool, sensitive: bool) -> None:
+    def __init__(self, *, recently: bool) -> None:
         self._recently = recently
-        self._sensitive = sensitive
 
     async def __call__(
         self, edge: EdgeDep, principal: Annotated[Principal, Depends(authenticate)]
@@ -141,11 +140,9 @@ class SignedIn(Access):
         """Let pass who is signed in, and say who it is.
 
         Raises:
-            Forbidden, Unauthenticated: see :class:`Proof`.
+            Forbidden, Unauthenticated: see :meth:`Proof.require_recent`.
         """
-        if self._sensitive:
-            Proof(principal, edge).require_for_what_is_sensitive()
-        elif self._recently:
+        if self._recently:
             Proof(principal, edge).require_recent()
         return principal
 
@@ -161,14 +158,13 @@ def requires(permission: str, *, sensitive: bool = False) -> Any:
     return Depends(Requires(permission, sensitive=sensitive))
 
 
-def signed_in(*, recently: bool = False, sensitive: bool = False) -> Any:
+def signed_in(*, recently: bool = False) -> Any:
     """State that anyone who is signed in may, as for reading one's own account.
 
     Args:
         recently: whether it takes a person who has just proved who they are.
-        sensitive: whether it also takes a second factor, as above.
     """
-    return Depends(SignedIn(recently=recently, sensitive=sensitive))
+    return Depends(SignedIn(recently=recently))
 
 
 def _proof(

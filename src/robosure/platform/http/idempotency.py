@@ -35,8 +35,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from robosure.kernel.errors import Invalid, InvalidState, Malformed
 from robosure.platform.database.mapping import PLATFORM_SCHEMA, metadata
 from robosure.platform.database.session import WriteSession
-from robosure.platform.http.access import authenticate
-from robosure.platform.http.edge import WriteDb
+from robosure.platform.http.access import Requires, SignedIn, access_of, authenticate
+from robosure.platform.http.edge import EdgeDep, WriteDb
 from robosure.platform.http.idempotency_key import NAME, IdempotencyKey
 from robosure.platform.security import Principal
 
@@ -82,11 +82,16 @@ class _AnsweredBeforeError(Exception):
 async def _claim(
     request: Request,
     session: WriteDb,
+    edge: EdgeDep,
     principal: Annotated[Principal, Depends(authenticate)],
     key: IdempotencyKey = None,
 ) -> None:
     if key is None:
         return
+    # Its guards may come later, and who may no longer is told no answer from before.
+    for access in access_of(request.scope["route"].dependant):
+        if isinstance(access, (Requires, SignedIn)):
+            await access(edge, principal)
     if len(request.headers.getlist(NAME)) > 1:
         raise Malformed("invalid_idempotency_key", reason="more than one")
     fingerprint = await _fingerprint(request)

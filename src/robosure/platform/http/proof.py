@@ -14,8 +14,8 @@ from robosure.platform.http.edge import Edge
 from robosure.platform.security import Principal
 
 RECENTLY: Final = timedelta(minutes=5)
-_SECOND_FACTORS: Final = frozenset({"otp", "mfa"})
-"""Methods that stand for a second factor (RFC 8176)."""
+_SECOND_FACTOR: Final = "otp"
+"""As a method of authentication (RFC 8176)."""
 
 
 class Proof:
@@ -33,7 +33,7 @@ class Proof:
             Forbidden: it is an API key, or the person has none.
             Unauthenticated: it was longer ago.
         """
-        if self._needs_second_factor and not self._principal.factors & _SECOND_FACTORS:
+        if self._needs_second_factor and _SECOND_FACTOR not in self._principal.factors:
             self._require_person()
             raise Forbidden("second_factor_required")
         self.require_recent()

@@ -40,25 +40,28 @@ class EndedSessions:
         self._ended: frozenset[UUID] = frozenset()
         self._noted: frozenset[UUID] = frozenset()
         self._looked_at = -math.inf
-        self._looking = asyncio.Lock()
+        self._looking: asyncio.Task[None] | None = None
 
     async def has(self, session_id: UUID, *, at: datetime) -> bool:
-        """Whether that one has ended, having looked within the last second."""
-        if self._is_old():
-            async with self._looking:
-                if self._is_old():
-                    looked_at, self._noted = self._now(), frozenset()
-                    found = await self._look(at - self._kept)
-                    # What was noted meanwhile need not have been there to be found.
-                    self._ended = self._noted.union(found)
-                    self._looked_at = looked_at
+        """Whether that one has ended, having looked within the last second.
+
+        Many at once wait for one look, and share what comes of it, an error as well.
+        """
+        if self._now() >= self._looked_at + LOOKED_AT_SECONDS:
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look_again(at))
+            await asyncio.shield(self._looking)
         return session_id in self._ended
+
+    async def _look_again(self, at: datetime) -> None:
+        looked_at, self._noted = self._now(), frozenset()
+        found = await self._look(at - self._kept)
+        # What was noted meanwhile need not have been there to be found.
+        self._ended = self._noted.union(found)
+        self._looked_at = looked_at
 
     def note(self, session_ids: Iterable[UUID]) -> None:
         """Know at once of sessions that this process has ended."""
         noted = frozenset(session_ids)
         self._noted |= noted
         self._ended |= noted
-
-    def _is_old(self) -> bool:
-        return self._now() >= self._looked_at + LOOKED_AT_SECONDS

@@ -680,3 +680,21 @@ async def test_the_audit_trail_is_for_an_insurers_admins_and_compliance(
 ) -> None:
     answer = await api.as_(role, kind=kind).get(path)
     assert (answer.status_code, code_of(answer)) == (403, code)
+
+
+async def test_who_lost_a_permission_is_not_told_the_answer_from_before(
+    api: ApiClient,
+) -> None:
+    # given an answer that is kept for who asks again
+    once = {"Idempotency-Key": "intent-1"}
+    body = {"kind": "operator", "name": "Acme", "email": "a@b.example", "country": "DE"}
+    subject, insurer = uuid7(), uuid7()
+    admin = api.as_("admin", subject=subject, organisation=insurer)
+    first = await admin.post("/organisations", json=body, headers=once)
+    again = await admin.post("/organisations", json=body, headers=once)
+    assert (first.status_code, again.json()) == (201, first.json())
+    # when they may do it no more
+    demoted = api.as_("support", subject=subject, organisation=insurer)
+    refused = await demoted.post("/organisations", json=body, headers=once)
+    # then
+    assert (refused.status_code, code_of(refused)) == (403, "permission_required")

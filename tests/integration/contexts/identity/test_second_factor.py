@@ -6,12 +6,13 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pyotp
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from robosure.contexts.identity.service.seeding import seed
-from robosure.contexts.identity.tables import second_factors
+from robosure.contexts.identity.tables import second_factors, sessions
 from robosure.platform.audit import audit_entries
 from robosure.platform.database import Database
 from robosure.platform.settings import Settings
@@ -48,8 +49,13 @@ class App:
         return self._totp.at(self._clock.now())
 
 
+async def begun(person: Person, password: str = PASSWORD) -> httpx.Response:
+    body = {"password": password}
+    return await person.client.post("/auth/second-factor", json=body)
+
+
 async def enrolled(person: Person, clock: FixedClock) -> tuple[App, list[str]]:
-    shown = answered(await person.client.post("/auth/second-factor"), 201)
+    shown = answered(await begun(person), 201)
     app = App(shown["secret"], clock)
     answer = await person.client.post(
         "/auth/second-factor/confirm", json={"code": app.code()}
@@ -78,8 +84,8 @@ async def test_who_has_a_second_factor_signs_in_with_it(
 
 async def test_a_secret_that_is_not_confirmed_asks_for_nothing(admin: Person) -> None:
     # given two that were shown
-    first = answered(await admin.client.post("/auth/second-factor"), 201)
-    second = answered(await admin.client.post("/auth/second-factor"), 201)
+    first = answered(await begun(admin), 201)
+    second = answered(await begun(admin), 201)
     assert first["secret"] != second["secret"]
     assert f"secret={second['secret']}" in second["uri"]
     # then
@@ -114,9 +120,10 @@ async def test_a_recovery_code_opens_once(admin: Person, clock: FixedClock) -> N
 async def test_new_recovery_codes_end_the_old_ones(
     admin: Person, clock: FixedClock
 ) -> None:
-    _, old = await enrolled(admin, clock)
+    app, old = await enrolled(admin, clock)
     path = "/auth/second-factor/recovery-codes"
-    new = answered(await admin.client.post(path), 201)["recovery_codes"]
+    body = {"code": app.code()}
+    new = answered(await admin.client.post(path, json=body), 201)["recovery_codes"]
     assert not set(new) & set(old)
     refused = await attempted(admin.api, code=old[0])
     assert code_of(refused) == "wrong_second_factor"
@@ -173,7 +180,7 @@ async def test_who_has_no_second_factor_proves_it_by_the_password(
 ) -> None:
     # given
     clock.advance(timedelta(minutes=5))
-    refused = await admin.client.post("/auth/second-factor")
+    refused = await begun(admin)
     assert code_of(refused) == "insufficient_user_authentication"
     wrong = await admin.client.post("/auth/proof", json={"password": "a wrong one"})
     assert (wrong.status_code, code_of(wrong)) == (403, "wrong_password")
@@ -181,7 +188,7 @@ async def test_who_has_no_second_factor_proves_it_by_the_password(
     proof = await admin.client.post("/auth/proof", json={"password": PASSWORD})
     admin.pair |= answered(proof, 200)
     # then
-    assert (await admin.client.post("/auth/second-factor")).status_code == 201
+    assert (await begun(admin)).status_code == 201
 
 
 SENSITIVE: list[tuple[str, str, dict[str, Any] | None]] = [
@@ -195,9 +202,9 @@ SENSITIVE: list[tuple[str, str, dict[str, Any] | None]] = [
     ("PATCH", "/users/{user}", {"roles": ["risk_analyst"]}),
     ("PATCH", "/users/{user}", {"active": False}),
     ("DELETE", "/users/{user}/second-factor", None),
-    ("POST", "/auth/second-factor", None),
-    ("DELETE", "/auth/second-factor", None),
-    ("POST", "/auth/second-factor/recovery-codes", None),
+    ("POST", "/auth/second-factor", {}),
+    ("POST", "/auth/second-factor/removal", {"code": "000000"}),
+    ("POST", "/auth/second-factor/recovery-codes", {"code": "000000"}),
     ("POST", "/claims/{user}/approve", {}),
     ("POST", "/claims/{user}/payout", None),
 ]  # fmt: skip
@@ -266,9 +273,7 @@ async def test_a_second_factor_is_removed_by_its_owner_or_for_who_lost_it(
     user_id = await a_colleague(admin)
     ada = await signed_in(admin.api, ADA)
     app, _ = await enrolled(ada, clock)
-    assert code_of(await ada.client.post("/auth/second-factor")) == (
-        "second_factor_exists"
-    )
+    assert code_of(await begun(ada)) == "second_factor_exists"
     # when an admin removes it
     path = f"/users/{user_id}/second-factor"
     assert (await admin.client.delete(path)).status_code == 204
@@ -277,11 +282,57 @@ async def test_a_second_factor_is_removed_by_its_owner_or_for_who_lost_it(
     ada = await signed_in(admin.api, ADA)
     # and when she removes another one herself
     app, _ = await enrolled(ada, clock)
-    assert (await ada.client.delete("/auth/second-factor")).status_code == 204
-    missing = await ada.client.delete("/auth/second-factor")
-    assert (missing.status_code, code_of(missing)) == (404, "second_factor_not_found")
+    other = await signed_in(admin.api, ADA, code=app.code())
+    path = "/auth/second-factor/removal"
+    removed = await ada.client.post(path, json={"code": app.code()})
+    assert removed.status_code == 204
+    # then it is asked for no more, and her other sessions are over
     assert (await attempted(admin.api, ADA)).is_success
-    assert app.code()
+    assert code_of(await other.me()) == "session_over"
+    assert (await ada.me()).is_success
+    missing = await ada.client.post(path, json={"code": app.code()})
+    assert (missing.status_code, code_of(missing)) == (401, "wrong_second_factor")
+
+
+async def test_a_copied_token_sets_up_no_second_factor(
+    admin: Person, clock: FixedClock
+) -> None:
+    # given a token of a moment ago, of somebody who has none
+    thief = Person(admin.api, dict(admin.pair))
+    refused = await begun(thief, "a wrong password")
+    assert (refused.status_code, code_of(refused)) == (403, "wrong_password")
+    # and when they have one
+    app, _ = await enrolled(admin, clock)
+    for path in ("recovery-codes", "removal"):
+        answer = await thief.client.post(
+            f"/auth/second-factor/{path}", json={"code": "000000"}
+        )
+        assert code_of(answer) == "wrong_second_factor"
+    # then nothing is changed
+    status = answered(await admin.client.get("/auth/second-factor"))
+    assert status["recovery_codes_left"] == 10
+    assert (await attempted(admin.api, code=app.code())).is_success
+
+
+async def test_a_confirmed_second_factor_ends_sessions_that_began_without(
+    admin: Person, clock: FixedClock
+) -> None:
+    other = await signed_in(admin.api)
+    await enrolled(admin, clock)
+    assert code_of(await other.refresh()) == "session_over"
+    assert (await admin.refresh()).is_success
+
+
+async def test_a_session_that_is_over_cannot_be_proven_on(
+    admin: Person, clock: FixedClock, database: Database
+) -> None:
+    # given one whose seven days are over, and a token of its last minutes
+    async with database.write() as session:
+        await session.execute(update(sessions).values(expires_at=clock.now()))
+    assert (await admin.me()).is_success
+    # then
+    answer = await admin.client.post("/auth/proof", json={"password": PASSWORD})
+    assert (answer.status_code, code_of(answer)) == (401, "session_over")
 
 
 async def test_nobody_removes_that_of_another_organisation(
@@ -298,7 +349,7 @@ async def test_neither_the_database_nor_the_trail_holds_what_opens(
     admin: Person, clock: FixedClock, database: Database
 ) -> None:
     # given
-    shown = answered(await admin.client.post("/auth/second-factor"), 201)
+    shown = answered(await begun(admin), 201)
     app = App(shown["secret"], clock)
     code = app.code()
     body = {"code": code}

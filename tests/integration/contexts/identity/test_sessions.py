@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, update
 
+from robosure.contexts.identity.domain import Ending, Factor
 from robosure.contexts.identity.jobs import forget_sessions
+from robosure.contexts.identity.repository import (
+    SqlCustomRoles,
+    SqlOrganisations,
+    SqlSessions,
+    SqlUsers,
+)
+from robosure.contexts.identity.service.roles import Roles
 from robosure.contexts.identity.service.seeding import seed
+from robosure.contexts.identity.service.sessions import Client, SessionService
 from robosure.contexts.identity.tables import sessions, users
-from robosure.platform.database import Database
+from robosure.kernel.errors import Unauthenticated
+from robosure.platform.database import Database, WriteSession
 from robosure.platform.runtime import Runtime
+from robosure.platform.security import EndedSessions, RoleCatalogue
 from robosure.platform.settings import Settings
 from tests.integration.contexts.identity.people import (
     ADA,
+    ADMIN,
     PASSWORD,
     Person,
     a_colleague,
@@ -295,3 +309,75 @@ async def test_the_database_holds_nothing_that_opens(
     assert rows
     assert admin.pair["refresh_token"] not in str(rows)
     assert PASSWORD not in str(rows)
+
+
+@pytest.mark.parametrize("change", [{"active": False}, {"password_hash": "another"}])
+async def test_a_sign_in_under_way_begins_nothing_for_who_lost_access_meanwhile(
+    admin: Person, runtime: Runtime, database: Database, change: dict[str, Any]
+) -> None:
+    async with database.write() as session:
+        # given somebody whose password was found right just now
+        user = await SqlUsers(session).with_email(ADMIN)
+        assert user is not None
+        # when they lose access before their session begins
+        async with database.write() as other:
+            await other.execute(update(users).values(**change))
+        # then it does not
+        with pytest.raises(Unauthenticated, match="invalid credentials"):
+            await service_on(session, runtime).begin(
+                user, factors=[Factor.PASSWORD], client=Client("198.51.100.7", None)
+            )
+
+
+async def test_who_ends_all_sessions_waits_for_one_that_is_beginning(
+    admin: Person, runtime: Runtime, database: Database, clock: FixedClock
+) -> None:
+    async def end_all(user_id: UUID) -> None:
+        async with database.write() as session:
+            theirs = SqlSessions(session, ended=nobody_ended())
+            await theirs.end_all_of(user_id, Ending.REVOKED, at=clock.now())
+
+    async with database.write() as session:
+        user = await SqlUsers(session).with_email(ADMIN)
+        assert user is not None
+        await service_on(session, runtime).begin(
+            user, factors=[Factor.PASSWORD], client=Client("198.51.100.7", None)
+        )
+        await session.flush()
+        ending = asyncio.create_task(end_all(user.id))
+        await asyncio.sleep(0.2)
+        assert not ending.done()
+    await ending
+    async with database.read() as reading:
+        left = select(sessions.c.id).where(sessions.c.ended_at.is_(None))
+        assert (await reading.scalars(left)).all() == []
+
+
+async def test_who_is_no_longer_active_carries_no_session_on(
+    admin: Person, database: Database
+) -> None:
+    # given a session that was not ended with their access
+    async with database.write() as session:
+        await session.execute(update(users).values(active=False))
+    # then
+    assert code_of(await admin.refresh()) == "session_over"
+    proof = await admin.client.post("/auth/proof", json={"password": PASSWORD})
+    assert code_of(proof) == "session_over"
+
+
+def nobody_ended() -> EndedSessions:
+    async def look(_since: datetime) -> Collection[UUID]:
+        return ()
+
+    return EndedSessions(look, kept=timedelta(minutes=10))
+
+
+def service_on(session: WriteSession, runtime: Runtime) -> SessionService:
+    return SessionService(
+        SqlSessions(session, ended=nobody_ended()),
+        users=SqlUsers(session),
+        organisations=SqlOrganisations(session),
+        roles=Roles(SqlCustomRoles(session), catalogue=RoleCatalogue([])),
+        settings=runtime.settings,
+        clock=runtime.clock,
+    )

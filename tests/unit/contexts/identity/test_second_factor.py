@@ -99,3 +99,13 @@ def test_proving_again_who_one_is_is_noted_on_the_session() -> None:
     session.prove(Factor.ONE_TIME_CODE, at=later)
     assert (session.started_at, session.authenticated_at) == (NOON, later)
     assert session.factors == ("otp", "pwd")
+
+
+def test_who_proves_it_without_the_second_factor_has_none_any_more() -> None:
+    session = Session.begin(
+        organisation_id=uuid7(), user_id=uuid7(),
+        factors=[Factor.PASSWORD, Factor.ONE_TIME_CODE],
+        at=NOON, lifetime=timedelta(days=7), address="198.51.100.7",
+    )  # fmt: skip
+    session.prove(Factor.PASSWORD, at=NOON)
+    assert session.factors == ("pwd",)

@@ -131,9 +131,13 @@ class Session(Aggregate):
         return is_predecessor and at < self.refreshed_at + GRACE
 
     def prove(self, factor: Factor, *, at: datetime) -> None:
-        """Note that they have proved again who they are."""
+        """Note that they have proved again who they are.
+
+        Who does so without a second factor has none any more.
+        """
         self.authenticated_at = at
-        self.factors = tuple(sorted({*self.factors, factor}))
+        kept = set(self.factors) - {Factor.ONE_TIME_CODE}
+        self.factors = tuple(sorted({*kept, factor}))
 
     def end(self, because: Ending, *, at: datetime) -> None:
         """End it; one that is over stays as it is."""

@@ -7,15 +7,18 @@ from uuid import UUID
 
 from fastapi import Response
 
+from robosure.contexts.identity.domain import Factor
 from robosure.contexts.identity.queries import SecondFactorQueries
 from robosure.contexts.identity.repository import SqlOrganisations, SqlUsers
 from robosure.contexts.identity.routes.caching import keep_out_of_caches
 from robosure.contexts.identity.routes.services import (
     SecondFactorServiceDep,
     SessionServiceDep,
+    SignInServiceDep,
 )
 from robosure.contexts.identity.schemas.second_factor import (
     CodeIn,
+    EnrolmentIn,
     EnrolmentOut,
     RecoveryCodes,
     SecondFactorOut,
@@ -26,6 +29,7 @@ from robosure.platform.http import (
     Principal,
     ReadDb,
     RouteClass,
+    SourceDep,
     WriteDb,
     limited_as,
     problems,
@@ -36,7 +40,6 @@ from robosure.platform.http import (
 router = ApiRouter()
 Person = Annotated[Principal, signed_in()]
 RecentPerson = Annotated[Principal, signed_in(recently=True)]
-ProvenPerson = Annotated[Principal, signed_in(sensitive=True)]
 
 
 @router.get(
@@ -51,15 +54,25 @@ async def read_second_factor(session: ReadDb, principal: Person) -> SecondFactor
     "/auth/second-factor",
     summary="Begin a second factor",
     status_code=201,
-    responses=problems(409),
+    responses=problems(409, 422, 429),
 )
+@limited_as(RouteClass.SIGN_IN)
 async def begin_second_factor(
-    response: Response, principal: RecentPerson, service: SecondFactorServiceDep
+    *,
+    body: EnrolmentIn,
+    response: Response,
+    principal: RecentPerson,
+    service: SecondFactorServiceDep,
+    sign_ins: SignInServiceDep,
+    source: SourceDep,
 ) -> EnrolmentOut:
     """Answer a secret for an authenticator app (TOTP), to be confirmed with a code.
 
     Until then nothing changes at sign-in, and asking again shows another secret.
     """
+    if Factor.FEDERATED not in principal.factors:
+        password = body.password.get_secret_value()
+        await sign_ins.check_password(principal, password, source=source)
     keep_out_of_caches(response)
     return EnrolmentOut.model_validate(await service.begin(principal))
 
@@ -75,9 +88,14 @@ async def confirm_second_factor(
     response: Response,
     principal: RecentPerson,
     service: SecondFactorServiceDep,
+    sessions: SessionServiceDep,
 ) -> RecoveryCodes:
-    """Be asked for a code from the next sign-in on; answers the recovery codes."""
+    """Be asked for a code from the next sign-in on; answers the recovery codes.
+
+    Your other sessions end, as they began without it.
+    """
     codes = await service.confirm(principal, body.code.get_secret_value())
+    await sessions.end_others(principal)
     keep_out_of_caches(response)
     return RecoveryCodes(recovery_codes=codes)
 
@@ -86,28 +104,50 @@ async def confirm_second_factor(
     "/auth/second-factor/recovery-codes",
     summary="Renew your recovery codes",
     status_code=201,
-    responses=problems(404),
+    responses=problems(404, 422, 429),
 )
+@limited_as(RouteClass.SIGN_IN)
 async def renew_recovery_codes(
-    response: Response, principal: ProvenPerson, service: SecondFactorServiceDep
+    *,
+    body: CodeIn,
+    response: Response,
+    principal: RecentPerson,
+    service: SecondFactorServiceDep,
+    sign_ins: SignInServiceDep,
+    source: SourceDep,
 ) -> RecoveryCodes:
-    """Answer new recovery codes; those so far are good no longer."""
+    """Answer new recovery codes for a code; those so far are good no longer."""
+    code = body.code.get_secret_value()
+    await sign_ins.check_code(principal, code, source=source)
     codes = await service.renew_recovery_codes(principal)
     keep_out_of_caches(response)
     return RecoveryCodes(recovery_codes=codes)
 
 
-@router.delete(
-    "/auth/second-factor",
+@router.post(
+    "/auth/second-factor/removal",
     summary="Remove your second factor",
     status_code=204,
-    responses=problems(404),
+    responses=problems(404, 422, 429),
 )
+@limited_as(RouteClass.SIGN_IN)
 async def remove_second_factor(
-    principal: ProvenPerson, service: SecondFactorServiceDep
+    *,
+    body: CodeIn,
+    principal: RecentPerson,
+    service: SecondFactorServiceDep,
+    sign_ins: SignInServiceDep,
+    sessions: SessionServiceDep,
+    source: SourceDep,
 ) -> None:
-    """Be asked for no code any more, as before you change to another telephone."""
+    """Be asked for no code any more, as before you change to another telephone.
+
+    It takes a last code, and ends your other sessions.
+    """
+    code = body.code.get_secret_value()
+    await sign_ins.check_code(principal, code, source=source)
     await service.remove(principal.subject)
+    await sessions.end_others(principal)
 
 
 @router.delete(

@@ -23,6 +23,20 @@ class SecondFactorOut(OutputModel):
     recovery_codes_left: int
 
 
+class EnrolmentIn(InputModel):
+    """Who begins a second factor, proved by what a copied token does not hold."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(password="correct horse battery"),  # nosec B106 # noqa: S106 - an example
+    )
+
+    password: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=1_024,
+        description="Yours; who has signed in by an identity provider needs none.",
+    )
+
+
 class EnrolmentOut(OutputModel):
     """What an authenticator app is to hold, shown this once."""
 

@@ -85,7 +85,15 @@ class SessionService(LoggerMixin):
     async def begin(
         self, user: User, *, factors: Collection[Factor], client: Client
     ) -> Grant:
-        """Begin one for somebody who has just proved who they are."""
+        """Begin one for somebody who has just proved who they are.
+
+        Raises:
+            Unauthenticated: meanwhile they were deactivated, or got another password.
+        """
+        proven_with = user.password_hash
+        await self._users.lock(user)
+        if not user.active or user.password_hash != proven_with:
+            raise Unauthenticated("invalid_credentials")
         session = Session.begin(
             organisation_id=user.organisation_id,
             user_id=user.id,
@@ -130,9 +138,12 @@ class SessionService(LoggerMixin):
 
         Raises:
             InvalidState: they are in no session.
+            Unauthenticated: it is over.
         """
-        session = await self._current(by)
-        session.prove(factor, at=self._clock.now())
+        session, now = await self._current(by), self._clock.now()
+        if not session.is_live_at(now, idle=self._idle):
+            raise Unauthenticated("session_over")
+        session.prove(factor, at=now)
         user = await self._users.get(session.user_id)
         return (await self._grant(session, user)).principal
 
@@ -171,6 +182,12 @@ class SessionService(LoggerMixin):
             raise NotFound("session_not_found", session_id=session_id)
         await self._end(session, Ending.REVOKED)
 
+    async def end_others(self, by: Principal) -> None:
+        """End all sessions of one's own but the one that one asks from."""
+        await self._sessions.end_all_of(
+            by.subject, Ending.ACCESS_CHANGED, at=self._clock.now(), but=by.session_id
+        )
+
     async def end_all_of(self, by: Principal, user_id: UUID) -> None:
         """End all sessions of somebody whom one manages.
 
@@ -196,6 +213,8 @@ class SessionService(LoggerMixin):
         )
 
     async def _grant(self, session: Session, user: User) -> Grant:
+        if not user.active:
+            raise Unauthenticated("session_over")
         organisation = await self._organisations.get(user.organisation_id)
         return Grant(
             principal=await self._principal(session, user, organisation),

@@ -81,10 +81,10 @@ class SignInService(LoggerMixin):
                 SIGN_INS.labels(refusal.code).inc()
                 raise
             factors.add(Factor.ONE_TIME_CODE)
+        grant = await sessions.begin(user, factors=factors, client=client)
         if better_hash is not None:
             await self._users.upgrade_password(user, better_hash)
         await self._attempts.right(attempt)
-        grant = await sessions.begin(user, factors=factors, client=client)
         SIGN_INS.labels("completed").inc()
         self.logger.info("identity.service.sign_in_completed", user_id=str(user.id))
         return grant
@@ -109,14 +109,23 @@ class SignInService(LoggerMixin):
             LimitReached: there were too many failures just now; nothing was looked at.
         """
         if by.kind == "user" and await self._second_factors.is_asked_for(by.subject):
-            attempt = await self._begin(str(by.subject), source)
-            await self._second_factors.check(by.subject, code)
-            await self._attempts.right(attempt)
+            await self.check_code(by, code, source=source)
             factor = Factor.ONE_TIME_CODE
         else:
-            await self._person(by, password, source)
+            await self.check_password(by, password, source=source)
             factor = Factor.PASSWORD
         return await sessions.prove(by, factor)
+
+    async def check_code(self, by: Principal, code: str, *, source: str) -> None:
+        """Take a code of somebody's second factor, as whoever holds a token has not.
+
+        Raises:
+            Unauthenticated: it is missing or wrong, or they have no second factor.
+            LimitReached: there were too many failures just now; nothing was looked at.
+        """
+        attempt = await self._begin(str(by.subject), source)
+        await self._second_factors.check(by.subject, code)
+        await self._attempts.right(attempt)
 
     async def change_password(
         self,
@@ -145,7 +154,7 @@ class SignInService(LoggerMixin):
             LimitReached: there were too many failures just now; nothing was looked at.
             Invalid: see :func:`check_password`.
         """
-        user = await self._person(by, current, source)
+        user = await self.check_password(by, current, source=source)
         organisation = await organisations.get(user.organisation_id)
         check_password(
             new,
@@ -158,8 +167,15 @@ class SignInService(LoggerMixin):
             "identity.service.password_change_completed", user_id=str(user.id)
         )
 
-    async def _person(self, by: Principal, password: str, source: str) -> User:
-        """Return who this is, having proved it again by their password."""
+    async def check_password(
+        self, by: Principal, password: str, *, source: str
+    ) -> User:
+        """Return who this is, having proved it again by their password.
+
+        Raises:
+            Forbidden: the password is wrong, or it is no person.
+            LimitReached: there were too many failures just now; nothing was looked at.
+        """
         user = await self._users.find(by.subject) if by.kind == "user" else None
         if user is None:
             raise Forbidden("person_required")
