@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
@@ -27,6 +28,14 @@ SECRET_NAMES: Final = ("password", "token", "secret", "api_key", "authorization"
 NO_SECRETS: Final = {"api_key_id"}
 USER: Final = {"email": "a@b.example", "password": "correct horse battery"}
 READS: Final = {"GET", "HEAD", "OPTIONS"}
+FORMATS: Final = {"strftime": 0, "strptime": 1}
+NAMED_FORMATS: Final = {
+    "platform/cache.py: key": "of a decorator, which is handed a constant",
+    "platform/streams/kafka_bus/topics.py: weakness": "of a mapping of constants",
+    "contexts/robots/domain/cells.py: pattern": "checked as profiles are taken in",
+    "contexts/robots/domain/profile.py: pattern": "the check of the one before",
+}
+"""What is used as a format and not written where it is used, and why it may be."""
 
 
 def operations(api: ApiClient) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -127,6 +136,39 @@ def test_no_hint_or_question_stands_for_a_password(api: ApiClient) -> None:
     }
     assert "password" in named
     assert [name for name in named if "hint" in name or "question" in name] == []
+
+
+def test_formats_are_ours_and_not_data() -> None:
+    found = {
+        f"{file.relative_to(SOURCE)}: {written}"
+        for file in SOURCE.rglob("*.py")
+        for written in formats_in(file.read_text())
+    }
+    assert found == NAMED_FORMATS.keys()
+
+
+@pytest.mark.parametrize(
+    "code", ["given.format(1)", "a.strftime(given)", "b.strptime('1', given)"]
+)
+def test_a_format_that_is_data_is_noticed(code: str) -> None:
+    assert list(formats_in(code)) == ["given"]
+
+
+def formats_in(code: str) -> Iterator[str]:
+    """Yield what is used as a format, unless it is a text or named as a constant."""
+    for call in ast.walk(ast.parse(code)):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            continue
+        name = call.func.attr
+        if name in {"format", "format_map"}:
+            used: ast.expr = call.func.value
+        elif name in FORMATS:
+            used = call.args[FORMATS[name]]
+        else:
+            continue
+        constant = isinstance(used, ast.Name) and used.id.isupper()
+        if not constant and not isinstance(used, ast.Constant):
+            yield ast.unparse(used)
 
 
 # --- what is not there ----------------------------------------------------------------

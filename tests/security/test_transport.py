@@ -87,6 +87,19 @@ async def test_in_production_browsers_are_kept_to_tls(
     )
 
 
+@pytest.mark.parametrize("path", ["/me", "/nowhere", "http://robosure.test/health"])
+async def test_who_asks_without_tls_is_not_led_to_it(
+    runtime: Runtime, clock: FixedClock, path: str
+) -> None:
+    # a client that sent its key in the clear by mistake is to notice it
+    async with serving(runtime, environment="production").as_("admin") as client:
+        for method in ("GET", "POST"):
+            answer = await client.request(method, path)
+            assert answer.request.url.scheme == "http"
+            assert not answer.has_redirect_location
+            assert "location" not in answer.headers
+
+
 async def test_what_an_answer_says_itself_counts_and_is_said_once(
     api: ApiClient,
 ) -> None:

@@ -62,6 +62,22 @@ def test_thousands_come_in_threes(text: str) -> None:
     assert refusal(cells.number(Numbers(",", ".")), text) == "not_a_number"
 
 
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        (POINT, "1x5"),
+        (Numbers(",", "."), "1x234,5"),
+        (Numbers("."), "1x"),
+        (Numbers("."), "x5"),
+    ],
+)
+def test_a_mark_stands_for_itself_and_is_no_pattern(
+    numbers: Numbers, text: str
+) -> None:
+    # unescaped, a point would be any character
+    assert refusal(cells.number(numbers), text) == "not_a_number"
+
+
 @pytest.mark.parametrize("cell", [10**400, -(10**400), "1e999", math.inf])
 def test_a_number_is_finite(cell: object) -> None:
     assert refusal(cells.number(POINT), cell) == "not_finite"
