@@ -296,7 +296,7 @@ async def test_a_quote_is_bound_once(
 ) -> None:
     # given a quote that is bound
     quote = await world.quote([robot_id])
-    headers = {"Idempotency-Key": "the intent"}
+    headers = {"Idempotency-Key": "the-intent"}
     policy = answered(await world.bind(quote, **headers), 201)
     await world.deliver()
     # when it is bound again, then that is refused, and there is one policy still

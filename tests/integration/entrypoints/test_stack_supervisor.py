@@ -216,7 +216,9 @@ async def test_the_watchdog_is_itself_started_again(
 ) -> None:
     def watchdogs() -> list[psutil.Process]:
         module = "robosure.entrypoints.stack.watchdog"
-        return [one for one in psutil.Process().children() if module in one.cmdline()]
+        children = psutil.Process().children()
+        living = [one for one in children if one.status() != psutil.STATUS_ZOMBIE]
+        return [one for one in living if module in one.cmdline()]
 
     async with Supervisor(register=register, output=screen.output):
         [first] = watchdogs()
