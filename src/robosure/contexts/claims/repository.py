@@ -320,10 +320,20 @@ async def forget_contacts(session: WriteSession, *, today: date, years: int) -> 
 
 
 def _asks(person: Person) -> ColumnElement[bool]:
-    """Say which claims name the person as their contact."""
+    """Say which claims name the person as their contact.
+
+    By the address, those only that the person's organisation is a party to.
+    """
     claim = tables.claims.c
     by_name = and_(claim.reported_by == person.id, claim.contact_name == person.name)
-    return or_(func.lower(claim.contact_email) == person.email, by_name)
+    by_address = and_(
+        func.lower(claim.contact_email) == person.email,
+        or_(
+            claim.insurer_id == person.organisation_id,
+            claim.holder_id == person.organisation_id,
+        ),
+    )
+    return or_(by_address, by_name)
 
 
 def _last_moment() -> ColumnElement[datetime]:

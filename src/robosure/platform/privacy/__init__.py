@@ -27,10 +27,13 @@ class Person:
     """Somebody who has an account, as what is kept about them mentions them.
 
     Attributes:
+        organisation_id: theirs. Nobody has verified the address, so it is taken for
+            theirs only in what that organisation sees anyway.
         email: lower case.
     """
 
     id: UUID
+    organisation_id: UUID
     email: str
     name: str
 

@@ -128,6 +128,49 @@ async def test_all_that_is_kept_about_somebody_is_handed_out(
     assert entries["items"][0]["action"] == "GET /api/v1/auth/me/personal-data"
 
 
+@pytest.mark.parametrize("theirs", [True, False])
+async def test_an_address_opens_nothing_of_another_organisation(
+    world: World, theirs: bool
+) -> None:
+    # given an operator's claim and letters at an address
+    robot, *_ = await world.robots()
+    policy = await world.policy([robot])
+    address = "operator@example.com"
+    contact = {"name": "The fleet", "email": address.title()}
+    answered(await world.report(policy["number"], robot, at=_AT, contact=contact), 201)
+    await world.deliver()
+    # and somebody who is said to have it, there or at a competitor
+    organisation = world.operator_id
+    if not theirs:
+        rival = {"kind": "operator", "name": "Rival", "email": "r@example.com"}
+        made = await world.admin.post("/organisations", json={**rival, "country": "DE"})
+        organisation = UUID(answered(made, 201)["id"])
+    person = {
+        "organisation_id": str(organisation),
+        "email": address,
+        "name": "Eve",
+        "password": PASSWORD,
+        "roles": ["policyholder"],
+    }
+    user = answered(await world.admin.post("/users", json=person), 201)["id"]
+    # when they ask what is kept about them, and are erased
+    async with world.api.anonymous() as client:
+        await sign_in(client, address, PASSWORD)
+        told = answered(await client.get("/auth/me/personal-data"))["contexts"]
+    outcome = answered(await erase(world, user))
+    # then it is theirs only in their own organisation
+    found = {
+        f"{context}.{each['category']}"
+        for context in ("claims", "notifications")
+        for each in told[context]
+        if each["records"]
+    }
+    expected = {"claims.contact_of_claims", "notifications.messages"}
+    assert found == (expected if theirs else set())
+    kept = {each["category"] for each in outcome["kept"]}
+    assert kept & expected == found
+
+
 async def test_who_is_erased_is_gone_where_nothing_has_to_be_kept(
     world: World, database: Database
 ) -> None:

@@ -246,7 +246,7 @@ class PersonalDataService(LoggerMixin):
 
 
 def _person(user: User) -> Person:
-    return Person(user.id, user.email, user.name)
+    return Person(user.id, user.organisation_id, user.email, user.name)
 
 
 def _within(context: str, kept: Kept) -> Kept:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from robosure.contexts.notifications.domain import Channel
@@ -92,7 +92,13 @@ async def forget_recipients(session: WriteSession, *, today: date, years: int) -
 
 
 def _to(person: Person) -> ColumnElement[bool]:
+    """Say which letters of the person's organisation went to the person's address."""
+    message = deliveries.c
     return and_(
-        deliveries.c.channel == Channel.EMAIL,
-        func.lower(deliveries.c.recipient) == person.email,
+        message.channel == Channel.EMAIL,
+        func.lower(message.recipient) == person.email,
+        or_(
+            message.holder_id == person.organisation_id,
+            message.insurer_id == person.organisation_id,
+        ),
     )
