@@ -123,6 +123,11 @@ class SqlUsers:
         statement = select(User).where(users.c.email == address)
         return (await self._session.scalars(statement)).one_or_none()
 
+    async def any_of(self, organisation_id: UUID) -> bool:
+        """Say whether the organisation has, or ever had, anybody."""
+        theirs = users.c.organisation_id == organisation_id
+        return bool(await self._session.scalar(select(exists().where(theirs))))
+
     async def save(self, user: User) -> None:
         """Write a change now, so that its new version is known."""
         async with translating(self._session, {}):
@@ -318,6 +323,7 @@ class SqlCustomRoles:
             exists().where(
                 users.c.organisation_id == role.organisation_id,
                 users.c.roles.contains([role.name]),
+                users.c.erased_at.is_(None),
             )
         )
         if await self._session.scalar(held):

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from robosure.contexts.claims.jobs import forget_old_contacts
+from robosure.contexts.identity.service.seeding import seed
 from robosure.contexts.notifications.jobs import forget_old_recipients
 from robosure.platform.audit.verifying import verify
 from robosure.platform.database import Database
@@ -263,19 +264,37 @@ async def test_who_was_erased_is_not_brought_back(
         assert code_of(refused) == "user_erased"
 
 
-async def test_the_last_admin_cannot_erase_themselves(
-    world: World, database: Database
-) -> None:
+async def test_nobody_erases_the_last_admin(world: World, database: Database) -> None:
     # given the only admin of the insurer
     admin = world.people["admin"]
+    somebody = world.api.as_("admin", organisation=world.insurer_id)
     async with nothing_changes(database):
-        refused = await erase(world, admin)
-        assert (refused.status_code, code_of(refused)) == (409, "last_admin")
+        for client in (world.admin, somebody):
+            refused = await client.post(f"/users/{admin}/erasure")
+            assert (refused.status_code, code_of(refused)) == (409, "last_admin")
     # when there is another one
     other = {**_GRACE, "roles": ["admin"], "skills": []}
     answered(await world.admin.post("/users", json=other), 201)
     # then they may go
     answered(await erase(world, admin))
+
+
+async def test_an_admin_who_was_erased_does_not_come_back_with_the_first_password(
+    world: World, runtime: Runtime
+) -> None:
+    # given
+    other = {**_GRACE, "roles": ["admin"], "skills": []}
+    answered(await world.admin.post("/users", json=other), 201)
+    answered(await erase(world, world.people["admin"]))
+    # when the installation starts anew
+    await seed(runtime.database, runtime.settings)
+    # then
+    settings = runtime.settings
+    assert settings.admin_password is not None
+    password = settings.admin_password.get_secret_value()
+    form = {"username": settings.admin_email, "password": password}
+    async with world.api.anonymous() as client:
+        assert (await client.post("/auth/token", data=form)).status_code == 401
 
 
 async def test_contacts_and_recipients_go_when_their_time_is_over(

@@ -229,6 +229,51 @@ async def test_nobody_makes_an_admin_who_is_none(
     assert answered(gone)["active"] is False
 
 
+async def test_nobody_gets_rid_of_an_admin_who_is_none(
+    api: ApiClient, admin: httpx.AsyncClient, database: Database
+) -> None:
+    # given somebody whose own role lets them manage people, and erase them
+    managing = ["users:manage", "users:read", "personal-data:erase"]
+    await defined(admin, name="people", permissions=managing)
+    manager = await someone(api, admin, ["people"])
+    boss = await a_user(admin, roles=["admin"], email="boss@robosure.example")
+    await a_user(admin, roles=["admin"], email="other@robosure.example")
+    support = await a_user(admin, roles=["support"], email="s@robosure.example")
+    # and a key of the same
+    body = {"name": "of a system", "scopes": ["users:manage"]}
+    system = api.anonymous()
+    made = answered(await admin.post("/api-keys", json=body), 201)
+    system.headers["X-API-Key"] = made["key"]
+    # then neither signs an admin out, nor takes from them what they sign in with
+    async with nothing_changes(database):
+        for refused in (
+            await manager.delete(f"/users/{boss}/sessions"),
+            await manager.delete(f"/users/{boss}/second-factor"),
+            await manager.post(f"/users/{boss}/erasure"),
+        ):
+            assert refused.status_code == 403
+            assert code_of(refused) == "roles_not_grantable"
+    by_key = await system.delete(f"/users/{boss}/sessions")
+    assert (by_key.status_code, code_of(by_key)) == (403, "person_required")
+    # whereas they help and erase others, and sign them out
+    for client in (manager, system):
+        signed_out = await client.delete(f"/users/{support}/sessions")
+        assert signed_out.status_code == 204
+    answered(await manager.post(f"/users/{support}/erasure"), 200)
+    # and an admin may
+    assert (await admin.delete(f"/users/{boss}/sessions")).status_code == 204
+    answered(await admin.post(f"/users/{boss}/erasure"), 200)
+
+
+async def test_a_role_is_not_held_by_who_was_erased(
+    admin: httpx.AsyncClient,
+) -> None:
+    role = await defined(admin)
+    ada = await a_user(admin, roles=[role["name"]], email="ada@robosure.example")
+    answered(await admin.post(f"/users/{ada}/erasure"), 200)
+    assert (await admin.delete(f"/custom-roles/{role['id']}")).status_code == 204
+
+
 async def test_a_role_gives_no_more_than_people_of_an_insurer_may_hold(
     api: ApiClient, admin: httpx.AsyncClient, database: Database
 ) -> None:

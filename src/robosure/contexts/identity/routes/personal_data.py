@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import Depends
 
 from robosure.contexts.identity.repository import SqlOrganisations, SqlUsers
-from robosure.contexts.identity.routes.services import SessionsDep
+from robosure.contexts.identity.routes.services import RolesInForceDep, SessionsDep
 from robosure.contexts.identity.schemas.personal_data import ErasureOut, ExportOut
 from robosure.contexts.identity.service.personal_data import PersonalDataService
 from robosure.platform.http import (
@@ -79,18 +79,22 @@ async def erase_user(
     principal: Annotated[Principal, requires("personal-data:erase", sensitive=True)],
     service: ServiceDep,
     sessions: SessionsDep,
+    roles: RolesInForceDep,
     passwords: PasswordsDep,
     settings: SettingsDep,
 ) -> ErasureOut:
     """Take a person out of all that need not be kept (GDPR Art. 17), for good.
 
     Pseudonyms take their place, and they are signed out everywhere. What the law wants
-    to have kept is told, with how long. Who asks again is told the same.
+    to have kept is told, with how long. Who asks again is told the same. Somebody who
+    manages people is erased by those only who may do as much; an organisation's last
+    admin by nobody.
     """
     user = await service.erase(
         principal,
         user_id,
         sessions=sessions,
+        roles=roles,
         passwords=passwords,
         settings=settings,
     )

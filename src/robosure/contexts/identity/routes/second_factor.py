@@ -12,6 +12,7 @@ from robosure.contexts.identity.queries import SecondFactorQueries
 from robosure.contexts.identity.repository import SqlOrganisations, SqlUsers
 from robosure.contexts.identity.routes.caching import keep_out_of_caches
 from robosure.contexts.identity.routes.services import (
+    RolesInForceDep,
     SecondFactorServiceDep,
     SessionServiceDep,
     SignInServiceDep,
@@ -157,17 +158,22 @@ async def remove_second_factor(
     responses=problems(404, 422),
 )
 async def remove_second_factor_of_user(
+    *,
     user_id: UUID,
     session: WriteDb,
     principal: Annotated[Principal, requires("users:manage", sensitive=True)],
     service: SecondFactorServiceDep,
     sessions: SessionServiceDep,
+    roles: RolesInForceDep,
 ) -> None:
     """Help somebody who has lost their app and their recovery codes.
 
-    They are signed out everywhere. Make sure first that it is them who asks.
+    They are signed out everywhere. Who manages people by a role of the insurer's own
+    does so for those who may do no more than they. Make sure first that it is them who
+    asks.
     """
     users, organisations = SqlUsers(session), SqlOrganisations(session)
-    await managed_user(users, organisations, principal, user_id)
+    user, organisation = await managed_user(users, organisations, principal, user_id)
+    await roles.check_may_give(principal, organisation, user.roles)
     await service.remove(user_id)
     await sessions.end_all_of(principal, user_id)

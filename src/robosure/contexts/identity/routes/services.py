@@ -40,11 +40,18 @@ def _sessions(session: WriteDb, ended: EndedSessionsDep) -> SqlSessions:
 SessionsDep = Annotated[SqlSessions, Depends(_sessions)]
 
 
+def _roles(session: WriteDb, catalogue: RolesDep) -> Roles:
+    return Roles(SqlCustomRoles(session), catalogue=catalogue)
+
+
+RolesInForceDep = Annotated[Roles, Depends(_roles)]
+
+
 def _session_service(
     *,
     session: WriteDb,
     sessions: SessionsDep,
-    roles: RolesDep,
+    roles: RolesInForceDep,
     settings: SettingsDep,
     clock: ClockDep,
 ) -> SessionService:
@@ -52,7 +59,7 @@ def _session_service(
         sessions,
         users=SqlUsers(session),
         organisations=SqlOrganisations(session),
-        roles=Roles(SqlCustomRoles(session), catalogue=roles),
+        roles=roles,
         settings=settings,
         clock=clock,
     )

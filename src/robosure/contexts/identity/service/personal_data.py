@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from robosure.contexts.identity.domain import Ending, User
 from robosure.contexts.identity.ports import Organisations, Sessions, Users
+from robosure.contexts.identity.service.roles import Roles
 from robosure.contexts.identity.service.users import managed_user
 from robosure.contexts.identity.tables import (
     api_keys,
@@ -180,6 +181,7 @@ class PersonalDataService(LoggerMixin):
         user_id: UUID,
         *,
         sessions: Sessions,
+        roles: Roles,
         passwords: Passwords,
         settings: Settings,
     ) -> User:
@@ -187,14 +189,18 @@ class PersonalDataService(LoggerMixin):
 
         Raises:
             NotFound: there is nobody, or only of another organisation.
-            InvalidState: one is the organisation's last admin oneself.
+            Forbidden: see :meth:`Roles.check_may_end`.
+            InvalidState: it is the organisation's last admin.
         """
-        user, _ = await managed_user(self._users, self._organisations, by, user_id)
+        user, organisation = await managed_user(
+            self._users, self._organisations, by, user_id
+        )
         await continue_on_behalf_of(self._session, PLATFORM)
         await self._lock(user)
         if user.erased_at is not None:
             return user
-        if by.subject == user.id and not await self._others_administer(user):
+        await roles.check_may_end(by, organisation, user.roles)
+        if await self._is_last_admin(user):
             raise InvalidState("last_admin", user_id=user.id)
         now = self._clock.now()
         await sessions.end_all_of(user.id, Ending.ACCESS_CHANGED, at=now)
@@ -235,14 +241,16 @@ class PersonalDataService(LoggerMixin):
         )
         await self._session.refresh(user)
 
-    async def _others_administer(self, user: User) -> bool:
+    async def _is_last_admin(self, user: User) -> bool:
+        if not user.active or _ADMIN not in user.roles:
+            return False
         others = select(func.count()).where(
             users.c.organisation_id == user.organisation_id,
             users.c.id != user.id,
             users.c.active,
             func.jsonb_exists(users.c.roles, _ADMIN),
         )
-        return bool(await self._session.scalar(others))
+        return not await self._session.scalar(others)
 
 
 def _person(user: User) -> Person:

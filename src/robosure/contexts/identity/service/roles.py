@@ -24,6 +24,7 @@ from robosure.platform.security import Principal, RoleCatalogue
 
 _log = DomainLogger("identity", "service")
 _ADMIN: Final = "admin"
+_MANAGE: Final = "users:manage"
 
 
 class Roles:
@@ -79,6 +80,25 @@ class Roles:
             return
         beyond = await self.permissions_of(organisation, roles) - by.permissions
         if beyond:
+            raise Forbidden("roles_not_grantable", permissions=sorted(beyond))
+
+    async def check_may_end(
+        self, by: Principal, organisation: Organisation, roles: Collection[str]
+    ) -> None:
+        """Let pass who may sign out or erase somebody who holds these roles there.
+
+        Those who manage people are safe from keys, and from whoever may do less than
+        they: it would be a way to be rid of them.
+
+        Raises:
+            Forbidden: ``person_required``, or ``roles_not_grantable``.
+        """
+        theirs = await self.permissions_of(organisation, roles)
+        if _MANAGE not in theirs:
+            return
+        if by.kind != "user":
+            raise Forbidden("person_required")
+        if _ADMIN not in by.roles and (beyond := theirs - by.permissions):
             raise Forbidden("roles_not_grantable", permissions=sorted(beyond))
 
 

@@ -25,7 +25,8 @@ async def seed(database: Database, settings: Settings) -> None:
     """Write what an installation starts with: its insurer, and an admin to sign in.
 
     Every insurer that has no authority limits gets those to start with, too. What
-    exists already stays as it is. Without a password in the settings there is no
+    exists already stays as it is. There is a first admin only where there has never
+    been anybody. Without a password in the settings there is no
     admin, since one with a known password would be worse than none.
 
     Raises:
@@ -55,8 +56,8 @@ async def seed(database: Database, settings: Settings) -> None:
         if settings.admin_password is None:
             log.refused("admin_registration", reason="no ROBOSURE_ADMIN_PASSWORD set")
             return
-        if await users.with_email(settings.admin_email) is not None:
-            return
+        if await users.any_of(insurer.id):
+            return  # one who was erased must not come back with the first password
         password = settings.admin_password.get_secret_value()
         passwords = Passwords()
         check_password(

@@ -193,8 +193,12 @@ class SessionService(LoggerMixin):
 
         Raises:
             NotFound: no such user, or none whom one manages.
+            Forbidden: see :meth:`Roles.check_may_end`.
         """
-        await managed_user(self._users, self._organisations, by, user_id)
+        user, organisation = await managed_user(
+            self._users, self._organisations, by, user_id
+        )
+        await self._roles.check_may_end(by, organisation, user.roles)
         now = self._clock.now()
         await self._sessions.end_all_of(user_id, Ending.REVOKED, at=now)
         self.logger.info("identity.service.sessions_ended", user_id=str(user_id))
