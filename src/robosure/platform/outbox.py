@@ -67,6 +67,11 @@ outbox = Table(
         "position",
         postgresql_where=text("published_at IS NULL"),
     ),
+    Index(
+        "ix_outbox_of_people",
+        text("(payload ->> 'user_id')"),
+        postgresql_where=text("type LIKE 'identity.User%'"),
+    ),
     Index("ix_outbox_published_at", "published_at"),
     Index("ix_outbox_correlation_id", "correlation_id"),
     schema=PLATFORM_SCHEMA,

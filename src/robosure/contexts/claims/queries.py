@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Table, cast, func, or_, select
+from sqlalchemy import Row, Table, Text, case, cast, func, or_, select
 from sqlalchemy.orm import Bundle
 from sqlalchemy.sql import ColumnElement
 
@@ -34,6 +34,7 @@ from robosure.contexts.claims.schemas.responses import (
 from robosure.kernel.errors import NotFound, NotYetKnown
 from robosure.kernel.money import Money
 from robosure.platform.database import ReadSession
+from robosure.platform.database.behalf import PLATFORM, continue_on_behalf_of
 from robosure.platform.http import MoneyModel, Page, PageRequest, matching, paginate
 
 _claims: Final = tables.claims.c
@@ -145,12 +146,19 @@ class ClaimQueries:
             NotFound: there is no claim that the organisation may see.
         """
         row = await self._row(claim_id)
-        c = tables.timeline.c
-        statement = select(c.id, c.at, c.what, c.actor, c.details).where(
-            c.claim_id == claim_id
+        c, adjuster = tables.timeline.c, tables.adjusters.c
+        named = c.details.op("||")(func.jsonb_build_object("adjuster", adjuster.name))
+        details = case((adjuster.name.is_not(None), named), else_=c.details)
+        mentioned = cast(adjuster.user_id, Text) == c.details["adjuster"].astext
+        statement = (
+            select(c.id, c.at, c.what, c.actor, details.label("details"))
+            .join_from(tables.timeline, tables.adjusters, mentioned, isouter=True)
+            .where(c.claim_id == claim_id)
         )
         if row.insurer_id != self._organisation_id:
             statement = statement.where(c.what.not_in(INTERNAL))
+        # Holders do not see the insurer's roster, but who has had their claim.
+        await continue_on_behalf_of(self._session, PLATFORM)
         return await paginate(
             self._session,
             statement,

@@ -287,6 +287,13 @@ class ClaimsPersonalData:
             .values(name=ERASED_NAME, skills=(), active=False)
             .returning(adjuster.user_id)
         )
+        mentions = select(func.count()).where(
+            tables.timeline.c.details["adjuster"].astext == str(person.id)
+        )  # they take the name from the roster
+        erased = {
+            "adjuster": len(retired.all()),
+            "timeline": await session.scalar(mentions) or 0,
+        }
         years = retention.settings.claims_retention_years
         statement = select(func.count(), func.max(_last_moment())).where(_asks(person))
         count, last = (await session.execute(statement)).one()
@@ -301,7 +308,7 @@ class ClaimsPersonalData:
         if count:
             until = kept_until(last.date(), years=years)
             kept.append(Kept("contact_of_claims", count, _CONTACT_KEPT, until))
-        return Erasure({"adjuster": len(retired.all())}, kept)
+        return Erasure(erased, kept)
 
 
 async def forget_contacts(session: WriteSession, *, today: date, years: int) -> None:

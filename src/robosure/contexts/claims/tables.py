@@ -145,6 +145,8 @@ claims = Table(
     Index("ix_claims_insurer_id_id", "insurer_id", "id"),
     Index("ix_claims_holder_id_id", "holder_id", "id"),
     Index("ix_claims_policy_number", "policy_number"),
+    Index("ix_claims_contact_email", text("lower(contact_email)")),
+    Index("ix_claims_reported_by", "reported_by"),
     Index(
         "ix_claims_waiting",
         "id",

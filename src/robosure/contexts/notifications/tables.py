@@ -78,6 +78,7 @@ deliveries = Table(
         postgresql_where=text("next_attempt_at IS NOT NULL"),
     ),
     Index("ix_deliveries_insurer_id_id", "insurer_id", "id"),
+    Index("ix_deliveries_recipient", text("lower(recipient)")),
     Index("ix_deliveries_holder_id_channel_id", "holder_id", "channel", "id"),
     schema=SCHEMA,
     info=DERIVED,

@@ -19,6 +19,7 @@ from sqlalchemy import (
     delete,
     func,
     literal,
+    literal_column,
     select,
     update,
 )
@@ -136,9 +137,10 @@ class PlatformRecords:
 
 
 def _names(person: Person) -> ColumnElement[bool]:
+    """Say which facts name the person, in the words of the index that finds them."""
+    user_id: ColumnElement[str] = literal_column("payload ->> 'user_id'", Text)
     return and_(
-        outbox.c.type.like(_OF_PEOPLE),
-        outbox.c.payload["user_id"].astext == str(person.id),
+        outbox.c.type.like(literal_column(f"'{_OF_PEOPLE}'")), user_id == str(person.id)
     )
 
 

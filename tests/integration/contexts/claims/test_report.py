@@ -186,6 +186,7 @@ async def test_the_holder_sees_neither_triage_nor_reserve(scene: Scene) -> None:
     timeline = (await scene.holder.get(f"/claims/{claim_id}/timeline")).json()
     whats = [entry["what"] for entry in reversed(timeline["items"])]
     assert whats == ["reported", "evidence_requested", "assigned", "evidence_attached"]
+    assert timeline["items"][1]["details"] == {"adjuster": "Grace Hopper"}
 
 
 async def test_a_late_report_is_flagged(scene: Scene, clock: FixedClock) -> None:

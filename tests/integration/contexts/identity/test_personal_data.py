@@ -214,6 +214,42 @@ def audited(outcome: Any) -> list[tuple[str, int, str]]:
     ]
 
 
+async def test_timelines_name_an_adjuster_who_was_erased_no_longer(
+    world: World, database: Database
+) -> None:
+    # given a claim whose timeline names its adjuster
+    robot, *_ = await world.robots()
+    policy = await world.policy([robot])
+    report = await world.report(policy["number"], robot, at=_AT)
+    path = f"/claims/{answered(report, 201)['id']}/timeline"
+
+    async def shown() -> list[Any]:
+        items = answered(await world.holder.get(path))["items"]
+        return [e["details"] for e in items if e["what"] == "assigned"]
+
+    assert await shown() == [{"adjuster": "The adjuster"}]
+    # when they are erased
+    outcome = answered(await erase(world, world.people["adjuster"]))
+    await world.deliver()
+    # then it does so no longer, which is told
+    assert await shown() == [{"adjuster": "Erased person"}]
+    assert outcome["erased"]["claims.timeline"] == 1
+    assert "claims.timeline" not in await mentions(database, "The adjuster")
+
+
+async def test_facts_about_somebody_are_found_without_reading_all(
+    database: Database,
+) -> None:
+    facts = (
+        "EXPLAIN SELECT position FROM platform.outbox "
+        "WHERE type LIKE 'identity.User%' AND payload ->> 'user_id' = 'x'"
+    )
+    async with database.read() as session:
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = (await session.scalars(text(facts))).all()
+    assert "ix_outbox_of_people" in "".join(plan)
+
+
 async def test_who_did_something_stays_in_the_audit_trail_and_is_told_so(
     world: World, database: Database
 ) -> None:

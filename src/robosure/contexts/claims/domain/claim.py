@@ -140,7 +140,7 @@ class Claim(ClaimFile):
         if self.status is ClaimStatus.REPORTED:
             self.status = ClaimStatus.ASSIGNED
         adjuster.last_assigned_at = at
-        self.note(Happening.ASSIGNED, by=by, at=at, adjuster=adjuster.name)
+        self.note(Happening.ASSIGNED, by=by, at=at, adjuster=str(adjuster.user_id))
 
     def assess(
         self,

@@ -49,7 +49,7 @@ class TimelineEntry:
 
     Attributes:
         actor: the person or API key; None where the platform did it by itself.
-        details: in words and figures for people.
+        details: in words and figures for people; whom they mention, by id alone.
     """
 
     id: UUID = field(default_factory=uuid7)

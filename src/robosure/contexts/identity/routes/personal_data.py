@@ -17,8 +17,10 @@ from robosure.platform.http import (
     PasswordsDep,
     PersonalDataDep,
     Principal,
+    RouteClass,
     SettingsDep,
     WriteDb,
+    limited_as,
     problems,
     requires,
     signed_in,
@@ -45,8 +47,9 @@ ServiceDep = Annotated[PersonalDataService, Depends(_service)]
 @router.get(
     "/auth/me/personal-data",
     summary="Export what is kept about you",
-    responses=problems(404),
+    responses=problems(404, 429),
 )
+@limited_as(RouteClass.EXPORT)
 async def export_own_personal_data(
     principal: Annotated[Principal, signed_in()], service: ServiceDep
 ) -> ExportOut:
@@ -57,8 +60,9 @@ async def export_own_personal_data(
 @router.get(
     "/users/{user_id}/personal-data",
     summary="Export what is kept about a user",
-    responses=problems(404, 422),
+    responses=problems(404, 422, 429),
 )
+@limited_as(RouteClass.EXPORT)
 async def export_personal_data(
     user_id: UUID,
     principal: Annotated[Principal, requires("personal-data:read")],
