@@ -13,12 +13,13 @@ from alembic.config import main as alembic
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.testing import CliRunner, Result
 
 from robosure.entrypoints.cli import app
 from robosure.entrypoints.registry import NAMES, load_metadata
+from robosure.kernel.ids import uuid7
 from robosure.kernel.time import SystemClock
 from robosure.platform import audit
 from robosure.platform.audit.verifying import verify
@@ -192,6 +193,64 @@ async def test_entries_from_before_the_chain_stay_and_are_verified_as_unchained(
     (chain,) = (await verify(database)).chains
     assert (chain.entries, chain.unchained, chain.broken) == (0, 2, None)
     await database.close()
+
+
+async def test_timelines_from_before_point_at_adjusters_instead_of_naming_them(
+    connection: AsyncConnection,
+) -> None:
+    # given a claim of the version before that went to three adjusters, one after the
+    # other: one who is called so still, one who is not, and one of two namesakes
+    await asyncio.to_thread(alembic, ["downgrade", "0023"])
+    first, last, namesake = uuid7(), uuid7(), uuid7()
+    insurer, claim = uuid7(), uuid7()
+    people = ((first, "Grace"), (last, "Ada"), (namesake, "Ada"))
+    for user_id, name in people:
+        await connection.execute(
+            text(
+                "INSERT INTO claims.adjusters VALUES (:id, :insurer, :name, '[]', true)"
+            ),
+            {"id": user_id, "insurer": insurer, "name": name},
+        )
+    await connection.execute(
+        text(_CLAIM), {"id": claim, "insurer": insurer, "adjuster": last}
+    )
+    for name in ("Grace", "Mary", "Ada", "Ada"):
+        await connection.execute(
+            text(
+                "INSERT INTO claims.timeline (id, claim_id, at, what, details) VALUES "
+                "(:id, :claim, now(), 'assigned', jsonb_build_object('adjuster', "
+                "CAST(:name AS text)))"
+            ),
+            {"id": uuid7(), "claim": claim, "name": name},
+        )
+    # when it is brought up, then who is known is pointed at, and nobody is named
+    await asyncio.to_thread(alembic, ["upgrade", "head"])
+    assert await assignments(connection) == [str(first), None, None, str(last)]
+    # and the record is only added to, as before
+    with pytest.raises(DBAPIError, match="only ever added to"):
+        await connection.execute(text("UPDATE claims.timeline SET details = '{}'"))
+    # and the version before finds names
+    await asyncio.to_thread(alembic, ["downgrade", "0023"])
+    assert await assignments(connection) == ["Grace", None, None, "Ada"]
+    await asyncio.to_thread(alembic, ["downgrade", "base"])
+
+
+async def assignments(connection: AsyncConnection) -> list[str | None]:
+    query = "SELECT details ->> 'adjuster' FROM claims.timeline ORDER BY id"
+    return list((await connection.execute(text(query))).scalars())
+
+
+_CLAIM = """
+    INSERT INTO claims.claims (
+      id, version, number, policy_id, policy_number, insurer_id, holder_id, robot_id,
+      robot_class, incident_type, incident_at, description, estimated_loss_minor,
+      currency, injury, contact_name, reported_by, reported_at, severity, flags, status,
+      adjuster_id, happenings)
+    VALUES (
+      :id, 1, 'CLM-2026-000001', :id, 'POL-2026-000001', :insurer, :id, :id, 'cobot',
+      'fire', now(), 'It burnt.', 1, 'EUR', false, 'Eve', :id, now(), 'standard', '[]',
+      'assigned', :adjuster, 4)
+"""
 
 
 async def test_the_application_role_adds_to_the_audit_trail_and_no_more(

@@ -298,6 +298,8 @@ def test_every_route_of_the_product_is_counted_as_what_it_is(api: ApiClient) -> 
         ("POST", f"/api/v1/robots/{one}/telemetry"): RouteClass.TELEMETRY,
         ("GET", "/api/v1/events"): RouteClass.READ,
         ("GET", "/api/v1/events/export"): RouteClass.EXPORT,
+        ("GET", "/api/v1/auth/me/personal-data"): RouteClass.EXPORT,
+        ("GET", f"/api/v1/users/{one}/personal-data"): RouteClass.EXPORT,
         ("GET", f"/api/v1/event-archives/{one}/file"): RouteClass.EXPORT,
         ("GET", f"/api/v1/policies/{one}/certificate"): RouteClass.EXPORT,
         ("GET", f"/api/v1/claims/{one}/evidence/{one}/content"): RouteClass.EXPORT,

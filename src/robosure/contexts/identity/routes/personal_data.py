@@ -47,7 +47,7 @@ ServiceDep = Annotated[PersonalDataService, Depends(_service)]
 @router.get(
     "/auth/me/personal-data",
     summary="Export what is kept about you",
-    responses=problems(404, 429),
+    responses=problems(404),
 )
 @limited_as(RouteClass.EXPORT)
 async def export_own_personal_data(
@@ -60,7 +60,7 @@ async def export_own_personal_data(
 @router.get(
     "/users/{user_id}/personal-data",
     summary="Export what is kept about a user",
-    responses=problems(404, 422, 429),
+    responses=problems(404, 422),
 )
 @limited_as(RouteClass.EXPORT)
 async def export_personal_data(
