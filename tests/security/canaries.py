@@ -45,6 +45,8 @@ EVERYTHING: Final = f"{TEXT} {PERSON} {ADDRESS} {CARD} {TOKEN} {PASSWORD}{_BREAK
 
 _BY_FIELD: Final[Mapping[str, str]] = {
     "password": PASSWORD,
+    "new_password": PASSWORD,
+    "token": TOKEN,
     "username": ADDRESS,
     "email": ADDRESS,
     "phone": PHONE,

@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     """How long somebody stays signed in without doing anything."""
     session_seconds: PositiveInt = 7 * 24 * 3_600
     """How long at most, until they have to sign in again."""
+    password_page: Annotated[str | None, Field(pattern=r"^https?://[^\s#]+$")] = None
+    """The page on which people choose a password, by the ``#token=...`` that letters
+    add to it; by default, letters hold the token alone."""
 
     admin_email: str = "admin@robosure.local"
     admin_password: SecretStr | None = None

@@ -97,6 +97,13 @@ IDENTITY: Final = (
         answer=403,  # people of the matrix have no password
         changes={"new_password": "staple at the edge of it"},
     ),
+    Row(
+        f"POST {_V1}/auth/password-reset",
+        PUBLIC,
+        answer=202,
+        changes={"email": "{once}@example.com"},
+    ),
+    Row(f"POST {_V1}/auth/password-reset/confirm", PUBLIC, answer=401),
     Row(f"POST {_V1}/auth/proof", SIGNED_IN, answer=403),  # for the same reason
     Row(f"POST {_V1}/auth/sign-out", SIGNED_IN, answer=409),  # nor a session
     Row(f"GET {_V1}/auth/second-factor", SIGNED_IN),

@@ -197,6 +197,7 @@ OPEN = {
     "azure_key_vault_url",
     "google_secret_endpoint",
     "google_secret_project",
+    "password_page",
     "public_url",
     "secrets_directories",
 }

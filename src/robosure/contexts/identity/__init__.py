@@ -11,7 +11,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from robosure.contexts.identity.jobs import forget_sessions
+from robosure.contexts.identity.jobs import (
+    forget_password_letters,
+    forget_sessions,
+    send_password_letters,
+)
 from robosure.contexts.identity.repository import SqlAuthorities
 from robosure.contexts.identity.routes import router
 from robosure.contexts.identity.service.authenticator import SqlAuthenticator
@@ -64,7 +68,7 @@ context = Context(
         "personal-data:read": "Export what is kept about a person.",
         "personal-data:erase": "Erase a person, but for what the law wants kept.",
     },
-    jobs=(forget_sessions,),
+    jobs=(forget_sessions, send_password_letters, forget_password_letters),
     seed=seed,
     personal_data=IdentityPersonalData(),
     authenticator=SqlAuthenticator(),

@@ -7,7 +7,8 @@ from typing import Final
 
 from sqlalchemy import delete, func
 
-from robosure.contexts.identity.tables import sessions
+from robosure.contexts.identity.service.password_letters import PasswordLetterWriter
+from robosure.contexts.identity.tables import password_letters, sessions
 from robosure.platform.jobs import Job
 from robosure.platform.runtime import Runtime
 
@@ -24,4 +25,31 @@ async def _forget_sessions(runtime: Runtime, *_ids: str) -> None:
 
 forget_sessions: Final = Job(
     "identity.forget_sessions", _forget_sessions, every=timedelta(days=1)
+)
+
+
+async def _send_password_letters(runtime: Runtime, *_ids: str) -> None:
+    await PasswordLetterWriter.of(runtime).send_due()
+
+
+send_password_letters: Final = Job(
+    "identity.send_password_letters",
+    _send_password_letters,
+    every=timedelta(seconds=10),
+    queue="high",
+)
+
+
+async def _forget_password_letters(runtime: Runtime, *_ids: str) -> None:
+    columns = password_letters.c
+    async with runtime.database.write() as session:
+        await session.execute(
+            delete(password_letters).where(columns.expires_at <= runtime.clock.now())
+        )
+
+
+forget_password_letters: Final = Job(
+    "identity.forget_password_letters",
+    _forget_password_letters,
+    every=timedelta(hours=1),
 )

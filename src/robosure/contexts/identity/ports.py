@@ -16,6 +16,7 @@ from robosure.contexts.identity.domain import (
     IdentityProvider,
     Organisation,
     OrganisationKind,
+    PasswordLetter,
     SecondFactor,
     Session,
     User,
@@ -88,6 +89,10 @@ class Users(Protocol):
         Raises:
             Stale: someone else changed the user since it was read.
         """
+        ...
+
+    async def lock(self, user: User) -> None:
+        """Read one again, and let nobody else change it before this is over."""
         ...
 
     async def upgrade_password(self, user: User, password_hash: str) -> None:
@@ -285,6 +290,43 @@ class SecondFactors(Protocol):
         ...
 
 
+class PasswordLetters(Protocol):
+    """Letters by which people choose a password.
+
+    Who changes those of somebody locks that user first.
+    """
+
+    async def add(self, letter: PasswordLetter) -> None:
+        """Keep a new one."""
+        ...
+
+    async def next_due(self, *, at: datetime) -> PasswordLetter | None:
+        """Return one that is to be sent by then, the one asked for first."""
+        ...
+
+    async def found(self, letter_id: UUID) -> PasswordLetter | None:
+        """Return one as it is now, if it is still there."""
+        ...
+
+    async def with_token(self, token: str) -> PasswordLetter | None:
+        """Return the one that a token is of, if it is of any."""
+        ...
+
+    async def newer_exists(self, letter: PasswordLetter) -> bool:
+        """Say whether its user was written a later one."""
+        ...
+
+    async def forget(self, letter: PasswordLetter) -> None:
+        """Forget one."""
+        ...
+
+    async def forget_all_of(
+        self, user_id: UUID, *, but: PasswordLetter | None = None
+    ) -> None:
+        """Forget all of somebody's, but for one: their tokens are good no longer."""
+        ...
+
+
 class Vault(Protocol):
     """Encrypts what must be read back."""
 
@@ -349,4 +391,8 @@ class ExternalIdentities(Protocol):
         self, provider_id: UUID, *, issuer: str, subject: str
     ) -> ExternalIdentity | None:
         """Return whom they mean, if anybody is known by that."""
+        ...
+
+    async def are_of(self, user_id: UUID) -> bool:
+        """Say whether a provider vouches for somebody."""
         ...

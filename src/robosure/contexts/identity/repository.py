@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, or_, select, update
 
 from robosure.contexts.identity.domain import (
     USE_RESOLUTION,
@@ -20,11 +20,13 @@ from robosure.contexts.identity.domain import (
     LimitStatus,
     Organisation,
     OrganisationKind,
+    PasswordLetter,
     SecondFactor,
     Session,
     User,
     authority_from,
     digest_of,
+    digest_of_token,
     normalised_email,
 )
 from robosure.contexts.identity.tables import (
@@ -33,6 +35,7 @@ from robosure.contexts.identity.tables import (
     custom_roles,
     external_identities,
     organisations,
+    password_letters,
     second_factors,
     sessions,
     users,
@@ -132,6 +135,10 @@ class SqlUsers:
         """Write a change now, so that its new version is known."""
         async with translating(self._session, {}):
             self._session.add(user)
+
+    async def lock(self, user: User) -> None:
+        """Read one again, and let nobody else change it before this is over."""
+        await self._session.refresh(user, with_for_update=True)
 
     async def upgrade_password(self, user: User, password_hash: str) -> None:
         """Keep the same password under a stronger hash, unless it was just changed.
@@ -271,6 +278,71 @@ class SqlSecondFactors:
     async def remove(self, factor: SecondFactor) -> None:
         """Forget one."""
         await self._session.delete(factor)
+
+
+class SqlPasswordLetters:
+    """Letters by which people choose a password, in PostgreSQL."""
+
+    def __init__(self, session: WriteSession) -> None:
+        self._session = session
+
+    async def add(self, letter: PasswordLetter) -> None:
+        """Keep a new one."""
+        self._session.add(letter)
+
+    async def next_due(self, *, at: datetime) -> PasswordLetter | None:
+        """Return one that is to be sent by then, the one asked for first."""
+        columns = password_letters.c
+        statement = (
+            select(PasswordLetter)
+            .where(columns.due_at <= at)
+            .order_by(columns.requested_at, columns.id)
+            .limit(1)
+        )
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def found(self, letter_id: UUID) -> PasswordLetter | None:
+        """Return one as it is now, if it is still there."""
+        statement = (
+            select(PasswordLetter)
+            .where(password_letters.c.id == letter_id)
+            .execution_options(populate_existing=True)
+        )
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def with_token(self, token: str) -> PasswordLetter | None:
+        """Return the one that a token is of, if it is of any."""
+        digest = digest_of_token(token)
+        statement = select(PasswordLetter).where(password_letters.c.digest == digest)
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def newer_exists(self, letter: PasswordLetter) -> bool:
+        """Say whether its user was written a later one."""
+        columns = password_letters.c
+        newer = exists().where(
+            columns.user_id == letter.user_id,
+            columns.id != letter.id,
+            columns.requested_at > letter.requested_at,
+        )
+        return bool(await self._session.scalar(select(newer)))
+
+    async def forget(self, letter: PasswordLetter) -> None:
+        """Forget one, or see that somebody else has."""
+        columns = password_letters.c
+        await self._session.execute(
+            delete(password_letters).where(columns.id == letter.id)
+        )
+        self._session.expunge(letter)
+
+    async def forget_all_of(
+        self, user_id: UUID, *, but: PasswordLetter | None = None
+    ) -> None:
+        """Forget all of somebody's, but for one: their tokens are good no longer."""
+        columns = password_letters.c
+        theirs = delete(password_letters).where(columns.user_id == user_id)
+        if but is not None:
+            theirs = theirs.where(columns.id != but.id)
+        await self._session.execute(theirs)
 
 
 class SqlCustomRoles:
@@ -495,3 +567,8 @@ class SqlExternalIdentities:
             columns.subject == subject,
         )
         return (await self._session.scalars(statement)).one_or_none()
+
+    async def are_of(self, user_id: UUID) -> bool:
+        """Say whether a provider vouches for somebody."""
+        theirs = exists().where(external_identities.c.user_id == user_id)
+        return bool(await self._session.scalar(select(theirs)))

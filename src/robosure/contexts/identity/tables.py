@@ -33,9 +33,11 @@ from robosure.contexts.identity.domain import (
     ExternalIdentity,
     IdentityProvider,
     KeyKind,
+    LetterKind,
     LimitStatus,
     Organisation,
     OrganisationKind,
+    PasswordLetter,
     ProviderEndpoints,
     ProviderKind,
     SecondFactor,
@@ -270,6 +272,31 @@ external_identities = Table(
     schema=SCHEMA,
 )
 
+password_letters = Table(
+    "password_letters",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", choice(LetterKind), nullable=False),
+    Column("email", Text, nullable=False, info=PERSONAL),
+    Column("user_id", Uuid),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+    Column("due_at", DateTime(timezone=True)),
+    Column("attempts", Integer, nullable=False),
+    Column("digest", LargeBinary(32)),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["user_id"], [users.c.id]),
+    UniqueConstraint("digest"),
+    Index("ix_password_letters_user_id", "user_id"),
+    Index(
+        "ix_password_letters_due_at",
+        "due_at",
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+    schema=SCHEMA,
+    comment="Letters by which people choose a password, until that is done or over.",
+)
+
 
 def _map(aggregate: type[Any], table: Table) -> None:
     registry.map_imperatively(aggregate, table, version_id_col=table.c.version)
@@ -293,3 +320,4 @@ registry.map_imperatively(
 )
 _map(IdentityProvider, identity_providers)
 _map(ExternalIdentity, external_identities)
+_map(PasswordLetter, password_letters)

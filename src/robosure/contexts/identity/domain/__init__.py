@@ -37,6 +37,11 @@ from robosure.contexts.identity.domain.password import (
     MINIMUM_PASSWORD_LENGTH,
     check_password,
 )
+from robosure.contexts.identity.domain.password_letter import (
+    LetterKind,
+    PasswordLetter,
+    digest_of_token,
+)
 from robosure.contexts.identity.domain.roles import (
     DEVICE_ROLE,
     ROLES_OF_KIND,
@@ -76,9 +81,11 @@ __all__ = [
     "Grantable",
     "IdentityProvider",
     "KeyKind",
+    "LetterKind",
     "LimitStatus",
     "Organisation",
     "OrganisationKind",
+    "PasswordLetter",
     "ProviderEndpoints",
     "ProviderKind",
     "RefreshTokens",
@@ -89,6 +96,7 @@ __all__ = [
     "authority_from",
     "check_password",
     "digest_of",
+    "digest_of_token",
     "normalised_email",
     "roles_in_effect",
     "roles_of_keys",

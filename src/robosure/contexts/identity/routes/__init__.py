@@ -10,6 +10,7 @@ from robosure.contexts.identity.routes import (
     authority,
     identity_providers,
     organisations,
+    password_letters,
     personal_data,
     roles,
     second_factor,
@@ -23,6 +24,7 @@ from robosure.platform.http import ApiRouter
 router: Final = ApiRouter(tags=["identity"])
 for _part in (
     sign_in,
+    password_letters,
     single_sign_on,
     sessions,
     second_factor,

@@ -8,7 +8,10 @@ from typing import Annotated
 from fastapi import Form, Request, Response
 
 from robosure.contexts.identity.domain import OrganisationKind
-from robosure.contexts.identity.repository import SqlOrganisations
+from robosure.contexts.identity.repository import (
+    SqlOrganisations,
+    SqlPasswordLetters,
+)
 from robosure.contexts.identity.routes.caching import keep_out_of_caches
 from robosure.contexts.identity.routes.services import (
     ClientDep,
@@ -179,6 +182,7 @@ async def change_password(
         source=source,
         organisations=SqlOrganisations(session),
         sessions=sessions,
+        letters=SqlPasswordLetters(session),
         clock=clock,
     )
 

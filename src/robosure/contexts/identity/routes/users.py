@@ -7,10 +7,12 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Response
 
+from robosure.contexts.identity.jobs import send_password_letters
 from robosure.contexts.identity.queries import DirectoryQueries
 from robosure.contexts.identity.repository import (
     SqlCustomRoles,
     SqlOrganisations,
+    SqlPasswordLetters,
     SqlUsers,
 )
 from robosure.contexts.identity.routes.services import SessionsDep
@@ -33,6 +35,7 @@ from robosure.platform.http import (
     requires,
     set_etag,
 )
+from robosure.platform.jobs import defer
 
 router = ApiRouter()
 
@@ -54,6 +57,7 @@ def _user_service(
         SqlUsers(session),
         organisations=SqlOrganisations(session),
         sessions=sessions,
+        letters=SqlPasswordLetters(session),
         passwords=passwords,
         roles=Roles(SqlCustomRoles(session), catalogue=roles),
         clock=clock,
@@ -67,21 +71,29 @@ def _user_service(
     responses=problems(404, 409, 422),
 )
 async def register_user(
+    *,
     body: UserIn,
+    session: WriteDb,
     response: Response,
     principal: Annotated[Principal, requires("users:manage", sensitive=True)],
     service: Annotated[UserService, Depends(_user_service)],
 ) -> UserOut:
-    """Take a person into your organisation, or, as an insurer, into a customer's."""
+    """Take a person into your organisation, or, as an insurer, into a customer's.
+
+    Without a password they get a letter, by which they choose their own within 72
+    hours; until then none fits.
+    """
     user = await service.register(
         principal,
         organisation_id=body.organisation_id,
         email=body.email,
         name=body.name,
-        password=body.password.get_secret_value(),
+        password=body.password.get_secret_value() if body.password else None,
         roles=body.roles,
         skills=body.skills,
     )
+    if body.password is None:
+        defer(session, send_password_letters)
     set_etag(response, user.version)
     return UserOut.model_validate(user)
 

@@ -12,6 +12,7 @@ from robosure.contexts.identity.schemas.fields import (
     INSURER,
     SESSION,
     USER,
+    Email,
     example,
 )
 from robosure.platform.http import InputModel, OutputModel
@@ -55,6 +56,35 @@ class PasswordChange(InputModel):
     )
 
     current_password: SecretStr = Field(max_length=1_024)
+    new_password: SecretStr = Field(
+        min_length=MINIMUM_PASSWORD_LENGTH,
+        max_length=256,
+        description="At least 12 characters; not a common one, nor mainly your name, "
+        "e-mail address or organisation.",
+    )
+
+
+class PasswordReset(InputModel):
+    """Who has forgotten their password."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(email="ada@robosure.example"),
+    )
+
+    email: Email = Field(description="In any case.")
+
+
+class PasswordChoice(InputModel):
+    """A password of one's own, chosen by a letter."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            token="rbp_x0bEq2wQvJ8mZtYyq6o3c1Qm5dXk9sGfU4hRnLpAeTc",  # nosec B106 # noqa: S106 - an example
+            new_password="staple at the edge of it",  # noqa: S106 - an example
+        )
+    )
+
+    token: SecretStr = Field(max_length=200, description="Of the letter.")
     new_password: SecretStr = Field(
         min_length=MINIMUM_PASSWORD_LENGTH,
         max_length=256,

@@ -39,11 +39,13 @@ class UserIn(InputModel):
     )
     email: Email = Field(description="Unique among all users, in any case.")
     name: Name
-    password: SecretStr = Field(
+    password: SecretStr | None = Field(
+        default=None,
         min_length=MINIMUM_PASSWORD_LENGTH,
         max_length=256,
         description="At least 12 characters; not a common one, nor mainly one's name, "
-        "e-mail address or organisation. Never shown again.",
+        "e-mail address or organisation. Never shown again. Left out, they get a "
+        "letter by which they choose their own, within 72 hours.",
     )
     roles: list[Word] = Field(min_length=1, max_length=16)
     skills: list[Word] = Field(

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_jsonable_python
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from robosure.contexts.identity.domain import Ending, User
@@ -26,6 +26,7 @@ from robosure.contexts.identity.tables import (
     api_keys,
     external_identities,
     organisations,
+    password_letters,
     second_factors,
     sessions,
     users,
@@ -81,6 +82,8 @@ class IdentityPersonalData:
         factors = select(factor.begun_at, factor.confirmed_at)
         keys = select(key.id, key.name, key.created_at)
         named = external_identities.c
+        letter = password_letters.c
+        letters = select(letter.kind, letter.email, letter.requested_at)
         identities = select(named.issuer, named.subject, named.linked_at)
         return [
             await found(session, "account", account.where(user.id == person.id)),
@@ -93,6 +96,7 @@ class IdentityPersonalData:
             await found(
                 session, "identities", identities.where(named.user_id == person.id)
             ),
+            await found(session, "password_letters", letters.where(_is_to(person))),
             await found(
                 session, "api_keys_made", keys.where(key.created_by == person.id)
             ),
@@ -101,10 +105,14 @@ class IdentityPersonalData:
     async def erase(
         self, session: WriteSession, person: Person, _retention: Retention, /
     ) -> Erasure:
-        """Take the address out of sessions, and the second factor and identities away.
+        """Take the address out of sessions; take factor, identities, letters away.
 
         The account itself is the user's own affair: :meth:`User.erase`.
         """
+        # Before their letters, as whoever writes these does.
+        await session.execute(
+            select(users.c.id).where(users.c.id == person.id).with_for_update()
+        )
         signed_in = await session.execute(
             update(sessions)
             .where(sessions.c.user_id == person.id)
@@ -121,12 +129,18 @@ class IdentityPersonalData:
             .where(second_factors.c.user_id == person.id)
             .returning(second_factors.c.id)
         )
+        letters = await session.execute(
+            delete(password_letters)
+            .where(_is_to(person))
+            .returning(password_letters.c.id)
+        )
         return Erasure(
             {
                 "account": 1,
                 "sessions": len(signed_in.all()),
                 "second_factor": len(factors.all()),
                 "identities": len(known.all()),
+                "password_letters": len(letters.all()),
             }
         )
 
@@ -251,6 +265,11 @@ class PersonalDataService(LoggerMixin):
             func.jsonb_exists(users.c.roles, _ADMIN),
         )
         return not await self._session.scalar(others)
+
+
+def _is_to(person: Person) -> ColumnElement[bool]:
+    letter = password_letters.c
+    return or_(letter.user_id == person.id, letter.email == person.email)
 
 
 def _person(user: User) -> Person:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from robosure.contexts.identity.domain import Ending, Factor, User, check_password
-from robosure.contexts.identity.ports import Attempts, Organisations, Sessions, Users
+from robosure.contexts.identity.ports import (
+    Attempts,
+    Organisations,
+    PasswordLetters,
+    Sessions,
+    Users,
+)
 from robosure.contexts.identity.service.second_factor import SecondFactorService
 from robosure.contexts.identity.service.sessions import Client, Grant, SessionService
 from robosure.kernel.errors import Forbidden, LimitReached, Unauthenticated
@@ -136,6 +142,7 @@ class SignInService(LoggerMixin):
         source: str,
         organisations: Organisations,
         sessions: Sessions,
+        letters: PasswordLetters,
         clock: Clock,
     ) -> None:
         """Have another password, and end every session, this one too.
@@ -147,6 +154,7 @@ class SignInService(LoggerMixin):
             source: the address that it comes from.
             organisations: tell what the password must not be about.
             sessions: those that end.
+            letters: by which another could be chosen; their tokens are good no longer.
             clock: tells when.
 
         Raises:
@@ -162,6 +170,7 @@ class SignInService(LoggerMixin):
             about=(user.email, user.name, organisation.name),
         )
         user.change_password(await self._passwords.hash(new))
+        await letters.forget_all_of(user.id)
         await sessions.end_all_of(user.id, Ending.PASSWORD_CHANGED, at=clock.now())
         self.logger.info(
             "identity.service.password_change_completed", user_id=str(user.id)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection
 from uuid import UUID
 
-from robosure.contexts.identity.domain import Ending, Organisation, User, check_password
-from robosure.contexts.identity.ports import Organisations, Sessions, Users
+from robosure.contexts.identity.domain import (
+    Ending,
+    Organisation,
+    PasswordLetter,
+    User,
+    check_password,
+)
+from robosure.contexts.identity.ports import (
+    Organisations,
+    PasswordLetters,
+    Sessions,
+    Users,
+)
 from robosure.contexts.identity.service.organisations import managed_organisation
 from robosure.contexts.identity.service.roles import Roles
 from robosure.kernel.errors import NotFound, Stale
@@ -24,6 +36,7 @@ class UserService(LoggerMixin):
         *,
         organisations: Organisations,
         sessions: Sessions,
+        letters: PasswordLetters,
         passwords: Passwords,
         roles: Roles,
         clock: Clock,
@@ -31,6 +44,7 @@ class UserService(LoggerMixin):
         self._users = users
         self._organisations = organisations
         self._sessions = sessions
+        self._letters = letters
         self._passwords = passwords
         self._roles = roles
         self._clock = clock
@@ -42,11 +56,14 @@ class UserService(LoggerMixin):
         organisation_id: UUID | None,
         email: str,
         name: str,
-        password: str,
+        password: str | None,
         roles: Collection[str],
         skills: Collection[str],
     ) -> User:
         """Take a person into an organisation, one's own unless another is named.
+
+        Without a password they are invited to choose their own, by a letter; until then
+        none fits.
 
         Raises:
             NotFound: no such organisation, or none whose users one manages.
@@ -58,22 +75,28 @@ class UserService(LoggerMixin):
             self._organisations, by, organisation_id or by.organisation_id
         )
         await self._roles.check_may_give(by, organisation, roles)
-        check_password(
-            password,
-            common=await self._passwords.common(),
-            about=(email, name, organisation.name),
-        )
+        if password is not None:
+            check_password(
+                password,
+                common=await self._passwords.common(),
+                about=(email, name, organisation.name),
+            )
         user = User.register(
             organisation,
             email=email,
             name=name,
-            password_hash=await self._passwords.hash(password),
+            password_hash=await self._passwords.hash(
+                secrets.token_urlsafe(64) if password is None else password
+            ),
             roles=roles,
             own_roles=await self._roles.names_of(organisation, roles),
             skills=skills,
             at=self._clock.now(),
         )
         await self._users.add(user)
+        if password is None:
+            invitation = PasswordLetter.invitation(user, at=self._clock.now())
+            await self._letters.add(invitation)
         self.logger.info(
             "identity.service.user_registration_completed",
             user_id=str(user.id),
