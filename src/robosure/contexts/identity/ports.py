@@ -91,10 +91,6 @@ class Users(Protocol):
         """
         ...
 
-    async def lock(self, user: User) -> None:
-        """Read one again, and let nobody else change it before this is over."""
-        ...
-
     async def upgrade_password(self, user: User, password_hash: str) -> None:
         """Keep the same password under a stronger hash, unless it was just changed."""
         ...

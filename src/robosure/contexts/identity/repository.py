@@ -136,10 +136,6 @@ class SqlUsers:
         async with translating(self._session, {}):
             self._session.add(user)
 
-    async def lock(self, user: User) -> None:
-        """Read one again, and let nobody else change it before this is over."""
-        await self._session.refresh(user, with_for_update=True)
-
     async def upgrade_password(self, user: User, password_hash: str) -> None:
         """Keep the same password under a stronger hash, unless it was just changed.
 
