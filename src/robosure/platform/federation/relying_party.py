@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, cast
@@ -89,7 +90,9 @@ class RelyingParty(LoggerMixin):
             raise Unauthenticated("sso_code_refused", reason="no access token")
         claims: Json = {}
         if endpoints.keys is not None:
-            claims = claims_of(
+            # Elsewhere, since it is the provider that says how long it takes.
+            claims = await asyncio.to_thread(
+                claims_of,
                 tokens.get("id_token"),
                 keys=await self._get(endpoints.keys),
                 issuer=provider.issuer,

@@ -25,7 +25,12 @@ ALGORITHMS: Final = (
 """Those in which whoever can verify cannot sign."""
 
 LEEWAY_SECONDS: Final = 60
+MOST_KEYS: Final = 50
 _ASYMMETRIC: Final = frozenset({"RSA", "EC", "OKP"})
+_PUBLIC: Final = frozenset(
+    {"kty", "n", "e", "crv", "x", "y", "kid", "alg", "use", "key_ops"}
+)
+"""What is read of a key. Of a private one it would take long to see that it is one."""
 
 
 def claims_of(
@@ -76,17 +81,29 @@ def claims_of(
 
 
 def _verifying(keys: Mapping[str, Any]) -> KeySet:
-    """Return the keys that verify and do not sign."""
+    """Return the keys that verify and do not sign.
+
+    Raises:
+        ValueError: there are too many, or one that signs is shown to everybody.
+    """
     listed = keys.get("keys")
     found = cast("Sequence[object]", listed) if isinstance(listed, list) else ()
+    if len(found) > MOST_KEYS:
+        raise ValueError(f"more than {MOST_KEYS} keys")
+    asymmetric = [
+        cast("dict[str, Any]", each)
+        for each in found
+        if isinstance(each, dict)
+        and cast("dict[str, Any]", each).get("kty") in _ASYMMETRIC
+    ]
+    if any("d" in each for each in asymmetric):
+        raise ValueError("a private key among the keys")
     return KeySet.import_key_set(
         {
             "keys": [
-                each
-                for each in found
-                if isinstance(each, dict)
-                and cast("dict[str, Any]", each).get("kty") in _ASYMMETRIC
-                and cast("dict[str, Any]", each).get("use", "sig") == "sig"
+                {name: value for name, value in each.items() if name in _PUBLIC}
+                for each in asymmetric
+                if each.get("use", "sig") == "sig"
             ]
         }
     )
