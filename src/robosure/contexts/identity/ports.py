@@ -151,7 +151,8 @@ class CustomRoles(Protocol):
         """Forget one that is locked.
 
         Raises:
-            InvalidState: ``role_held``, somebody holds it.
+            InvalidState: ``role_held``, somebody holds it; ``role_mapped``, a provider
+                gives it.
         """
         ...
 
@@ -365,6 +366,10 @@ class IdentityProviders(Protocol):
             AlreadyExists: another of the organisation's has that name.
             Stale: someone else changed it since it was read.
         """
+        ...
+
+    async def forget_subjects(self, provider: IdentityProvider) -> None:
+        """Forget whom one means by its subjects."""
         ...
 
     async def remove(self, provider: IdentityProvider) -> None:

@@ -34,6 +34,7 @@ from robosure.contexts.identity.tables import (
     authority_limits,
     custom_roles,
     external_identities,
+    identity_providers,
     organisations,
     password_letters,
     second_factors,
@@ -396,6 +397,14 @@ class SqlCustomRoles:
         )
         if await self._session.scalar(held):
             raise InvalidState("role_held", name=role.name)
+        theirs = select(IdentityProvider).where(
+            identity_providers.c.organisation_id == role.organisation_id
+        )
+        for provider in await self._session.scalars(theirs):
+            if role.name in provider.rules.roles:
+                raise InvalidState(
+                    "role_mapped", name=role.name, provider=provider.name
+                )
         await self._session.delete(role)
         await self._session.flush()
 
@@ -526,6 +535,15 @@ class SqlIdentityProviders:
         """Write a change now, so that its new version is known."""
         async with self._naming(provider):
             self._session.add(provider)
+
+    async def forget_subjects(self, provider: IdentityProvider) -> None:
+        """Forget whom one means by its subjects."""
+        known = select(ExternalIdentity).where(
+            external_identities.c.provider_id == provider.id
+        )
+        # One by one, so that the trail says of each that it is gone.
+        for identity in await self._session.scalars(known):
+            await self._session.delete(identity)
 
     async def remove(self, provider: IdentityProvider) -> None:
         """Forget one, and whom it means by its subjects."""

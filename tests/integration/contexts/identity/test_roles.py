@@ -62,6 +62,17 @@ async def someone(
     return client
 
 
+async def a_provider(client: httpx.AsyncClient, **given: Any) -> httpx.Response:
+    document = {
+        "name": "A",
+        "kind": "oidc",
+        "issuer": "https://login.example.com",
+        "client_id": "robosure",
+        "client_secret": "what the provider told us",
+    }
+    return await client.post("/identity-providers", json=document | given)
+
+
 # --- permissions ----------------------------------------------------------------------
 
 
@@ -354,6 +365,24 @@ async def test_customers_have_no_roles_of_their_own(
     assert (refused.status_code, code_of(refused)) == (403, "insurer_only")
 
 
+async def test_nobody_removes_a_provider_that_gives_what_they_do_not_hold(
+    api: ApiClient, admin: httpx.AsyncClient, database: Database
+) -> None:
+    # given somebody who manages providers by a role of the insurer's own
+    managing = ["identity-providers:manage", *READING]
+    await defined(admin, name="doorkeeper", permissions=managing)
+    await defined(admin, name="reader", permissions=READING)
+    keeper = await someone(api, admin, ["doorkeeper"])
+    # then they remove one whose people may read, and none whose people may more
+    reading = answered(await a_provider(keeper, default_roles=["reader"]), 201)
+    more = answered(await a_provider(admin, name="B", default_roles=["admin"]), 201)
+    async with nothing_changes(database):
+        refused = await keeper.delete(f"/identity-providers/{more['id']}")
+    assert (refused.status_code, code_of(refused)) == (403, "roles_not_grantable")
+    removed = await keeper.delete(f"/identity-providers/{reading['id']}")
+    assert removed.status_code == 204
+
+
 # --- removing them --------------------------------------------------------------------
 
 
@@ -420,3 +449,30 @@ async def test_the_trail_says_what_a_role_gave_before_and_after(
     (changed,) = entries[0]["changes"]
     assert changed["before"]["permissions"] == READING
     assert changed["after"]["permissions"] == ["claims:read"]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"default_roles": ["investigator"]},
+        {"roles_claim": "groups", "role_mapping": {"fraud": ["investigator"]}},
+    ],
+)
+async def test_a_role_that_a_provider_gives_stays(
+    admin: httpx.AsyncClient, database: Database, rules: Json
+) -> None:
+    # given a provider whose people get a role that nobody holds yet
+    role = await defined(admin)
+    path = f"/custom-roles/{role['id']}"
+    provider = answered(await a_provider(admin, **rules), 201)
+    # then it cannot be removed
+    async with nothing_changes(database):
+        refused = await admin.delete(path)
+    assert (refused.status_code, code_of(refused)) == (409, "role_mapped")
+    assert refused.json()["context"] == {"name": "investigator", "provider": "A"}
+    # when the provider gives others
+    others = {"default_roles": ["support"], "roles_claim": None, "role_mapping": {}}
+    changed = await admin.patch(f"/identity-providers/{provider['id']}", json=others)
+    answered(changed)
+    # then it goes
+    assert (await admin.delete(path)).status_code == 204

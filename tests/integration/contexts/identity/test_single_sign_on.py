@@ -254,6 +254,32 @@ async def test_plain_oauth_works_the_same_way(house: House, real: RealProvider) 
     assert await house.identities() == [(real.issuer, "ada")]
 
 
+async def test_nobody_is_known_any_more_where_somebody_else_says_who_they_are(
+    house: House, real: RealProvider
+) -> None:
+    # given somebody with an account, by plain OAuth 2
+    endpoints = {
+        "authorization": f"{real.issuer}/auth",
+        "token": f"{real.issuer}/token",
+        "userinfo": f"{real.issuer}/me",
+    }
+    named = await house.names(real.issuer, kind="oauth2", endpoints=endpoints)
+    client = real.register(named["redirect_uri"])
+    provider = await house.changes(named, **client)
+    await who_signs_in(house, provider)
+    # when their administrator has another server asked, which calls itself the same
+    other = {**endpoints, "userinfo": f"{real.issuer}/me?by=another"}
+    await house.changes(provider, endpoints=other, **client)
+    # then whoever is called ada there is not taken for them
+    assert await house.identities() == []
+    async with nothing_changes(house.database):
+        answer = await signs_in(house.browser(), provider)
+    assert (answer.status_code, code_of(answer)) == (409, "email_taken")
+    # and the trail says who is not known any more
+    trail = answered(await house.admin.get("/audit-entries"))["items"][0]
+    assert "external_identity" in {each["object_type"] for each in trail["changes"]}
+
+
 async def test_who_refuses_at_the_provider_is_not_signed_in(
     house: House, real: RealProvider
 ) -> None:

@@ -38,6 +38,11 @@ OAUTH = Connection(
     client_id="robosure",
     scopes=(),
 )
+ELSEWHERE = ProviderEndpoints(
+    "https://git.example.com/login/authorize",
+    "https://evil.example/token",
+    "https://api.git.example.com/user",
+)
 RULES = RoleRules(
     claim="groups",
     mapping={"claims": ("adjuster",), "all": ("support", "adjuster")},
@@ -200,17 +205,7 @@ def test_each_address_of_plain_oauth_is_looked_at() -> None:
     ("so_far", "elsewhere"),
     [
         (OPENID, replace(OPENID, issuer="https://evil.example")),
-        (
-            OAUTH,
-            replace(
-                OAUTH,
-                endpoints=ProviderEndpoints(
-                    "https://git.example.com/login/authorize",
-                    "https://evil.example/token",
-                    "https://api.git.example.com/user",
-                ),
-            ),
-        ),
+        (OAUTH, replace(OAUTH, endpoints=ELSEWHERE)),
     ],
 )
 def test_a_secret_is_not_told_to_another_provider(
@@ -236,3 +231,27 @@ def test_what_it_knows_us_by_may_change_with_the_secret_so_far() -> None:
 
 def test_a_secret_is_not_shown_with_its_provider() -> None:
     assert "sealed" not in repr(a_provider())
+
+
+# --- whom its subjects mean -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("so_far", "changes", "others"),
+    [
+        (OPENID, {"issuer": "https://login.example.com/other"}, True),
+        (OPENID, {"client_id": "another", "scopes": ("openid",)}, False),
+        (OPENID, {}, False),
+        (OAUTH, {"issuer": "https://git.example.com/other"}, True),
+        (OAUTH, {"endpoints": ELSEWHERE}, True),
+        (OAUTH, {"subject_claim": "login"}, True),
+        (OAUTH, {"scopes": ("read:user",)}, False),
+    ],
+)
+def test_its_subjects_are_other_people_where_somebody_else_says_who_they_are(
+    so_far: Connection, changes: dict[str, Any], others: bool
+) -> None:
+    provider = a_provider(so_far)
+    changed = replace(provider.connection, **changes)
+    found = provider.connect(changed, sealed_secret="another", private=False)
+    assert found is others

@@ -191,8 +191,11 @@ class IdentityProvider(Aggregate):
 
     def connect(
         self, connection: Connection, *, sealed_secret: str | None, private: bool
-    ) -> None:
-        """Ask it like that from now on.
+    ) -> bool:
+        """Ask it like that from now on; return whether its subjects are other people.
+
+        They are where somebody else is asked, or for another claim: otherwise who may
+        change a provider could have their own say that they are a colleague.
 
         Whoever is told to ask elsewhere is told a secret for there: otherwise who may
         change a provider could have its secret sent to themselves.
@@ -217,12 +220,14 @@ class IdentityProvider(Aggregate):
                     "another provider is not told the secret of the one so far",
                 )
             )
+        others = elsewhere or connection.subject_claim != self.subject_claim
         self.issuer = issuer
         self.endpoints = connection.endpoints
         self.subject_claim = connection.subject_claim
         self.client_id = connection.client_id
         self.scopes = connection.scopes
         self.sealed_secret = sealed_secret or self.sealed_secret
+        return others
 
     def rule(
         self,

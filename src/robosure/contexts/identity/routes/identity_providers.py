@@ -137,7 +137,11 @@ async def change_identity_provider(
     settings: SettingsDep,
     if_match: IfMatch,
 ) -> IdentityProviderOut:
-    """Change what is given. Other roles are in effect with each one's next sign-in."""
+    """Change what is given. Other roles are in effect with each one's next sign-in.
+
+    Another `issuer`, other `endpoints` or another `subject_claim` let nobody in by the
+    accounts so far: a subject may mean somebody else there. The accounts stay.
+    """
     secret = body.client_secret
     provider = await service.change(
         principal,

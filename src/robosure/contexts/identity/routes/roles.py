@@ -169,7 +169,7 @@ async def change_custom_role(
 async def remove_custom_role(
     role_id: UUID, service: Service, expected: IfMatch
 ) -> None:
-    """Remove a role that nobody holds; its authority limits end."""
+    """Remove a role that nobody holds or gets; its authority limits end."""
     await service.remove(role_id, expected=expected)
 
 

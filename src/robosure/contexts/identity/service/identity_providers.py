@@ -100,6 +100,9 @@ class IdentityProviderService:
     ) -> IdentityProvider:
         """Change what is given about one, and leave the rest.
 
+        Where its subjects are other people from now on, nobody is known by those so
+        far.
+
         Args:
             by: who does.
             provider_id: which one.
@@ -129,7 +132,8 @@ class IdentityProviderService:
             connected = replace(provider.connection, **connection)
             self._check_addresses(connected)
             sealed = None if client_secret is None else self._vault.seal(client_secret)
-            provider.connect(connected, sealed_secret=sealed, private=self._private)
+            if provider.connect(connected, sealed_secret=sealed, private=self._private):
+                await self._providers.forget_subjects(provider)
         if rules:
             provider.rule(asked, organisation, own)
         await self._providers.save(provider)
@@ -144,8 +148,11 @@ class IdentityProviderService:
         Raises:
             NotFound: the organisation has no such provider.
             Stale: it is no longer the version that the caller saw.
+            Forbidden: see :meth:`Roles.check_may_give`.
         """
         provider = await self._own(by, provider_id, expected_version)
+        organisation = await self._organisations.get(by.organisation_id)
+        await self._roles.check_may_give(by, organisation, provider.rules.roles)
         await self._providers.remove(provider)
         _log.completed("removal", provider_id=str(provider.id))
 

@@ -202,7 +202,8 @@ class CustomRoleService:
         Raises:
             NotFound: the insurer has no such role.
             Stale: it is no longer the version that the caller saw.
-            InvalidState: ``role_held``, somebody holds it.
+            InvalidState: ``role_held``, somebody holds it; ``role_mapped``, a provider
+                gives it.
         """
         role = await self._get(role_id, expected)
         await self._roles.remove(role)
