@@ -79,7 +79,7 @@ def test_a_set_with_a_private_key_is_refused(private: Json) -> None:
 
 def test_nothing_of_a_key_is_read_but_what_is_public() -> None:
     # which as parts of a private key would be none
-    more = {"p": "AQAB", "q": 7, "oth": [], "x5c": "none", "priv": "none"}
+    more: Json = {"p": "AQAB", "q": 7, "oth": [], "x5c": "none", "priv": "none"}
     assert claimed({**PUBLIC, **more})["sub"] == "ada"
     rsa = RSAKey.generate_key(2048).as_dict(private=False)
     assert claimed(PUBLIC, {**rsa, **more, "kid": "two"})["sub"] == "ada"
