@@ -471,7 +471,11 @@ async def test_a_role_that_a_provider_gives_stays(
     assert (refused.status_code, code_of(refused)) == (409, "role_mapped")
     assert refused.json()["context"] == {"name": "investigator", "provider": "A"}
     # when the provider gives others
-    others = {"default_roles": ["support"], "roles_claim": None, "role_mapping": {}}
+    others: Json = {
+        "default_roles": ["support"],
+        "roles_claim": None,
+        "role_mapping": {},
+    }
     changed = await admin.patch(f"/identity-providers/{provider['id']}", json=others)
     answered(changed)
     # then it goes
