@@ -214,6 +214,9 @@ async def _belongings(
     admin_role = "admin" if kind == "insurer" else f"{kind}_admin"
     own = world.api.as_(admin_role, organisation=organisation, kind=kind)
     user = answered(await world.admin.post("/users", json=person), 201)
+    if role == "admin":  # one of two, since the last would not be erased
+        deputy = {**person, "email": f"deputy-{tag}@example.com"}
+        answered(await world.admin.post("/users", json=deputy), 201)
     api_key = answered(await world.admin.post("/api-keys", json=key), 201)
     rotate = f"/api-keys/{api_key['api_key']['id']}/rotate"
     answered(await world.admin.post(rotate, json={}), 201)
