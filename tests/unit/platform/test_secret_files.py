@@ -91,7 +91,7 @@ def test_production_takes_a_secret_from_a_file(
     (secrets / "robosure_processor_secret").write_text("x")
     with pytest.raises(ValueError, match="ROBOSURE_ENCRYPTION_KEY"):
         Settings()
-    (secrets / "robosure_encryption_key").write_text("y")
+    (secrets / "robosure_encryption_key").write_text("y" * 32)
     assert Settings().environment == "production"
 
 

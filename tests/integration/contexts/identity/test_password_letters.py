@@ -339,7 +339,8 @@ async def test_it_does_not_get_around_a_second_factor(
     # given Ada's second factor
     await a_colleague(house.admin)
     ada = await signed_in(house.api, ADA)
-    shown = answered(await ada.client.post("/auth/second-factor"), 201)
+    proof = {"password": PASSWORD}
+    shown = answered(await ada.client.post("/auth/second-factor", json=proof), 201)
     code = app_code(shown["secret"], clock)
     answered(
         await ada.client.post("/auth/second-factor/confirm", json={"code": code}), 200
