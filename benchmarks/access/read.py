@@ -3,9 +3,8 @@
     uv run benchmarks/access/read.py --json read.json
 
 One process serves the application and asks it, without a socket between: a user reads
-their own account. Blocks of requests take turns: with everything, without one guard
-each, and without any; medians over the blocks are printed, and of each guard the
-difference that it makes.
+their own account. Requests take turns: with everything, without one guard each, and
+without any; medians are printed, and of each guard the difference that it makes.
 """
 
 from __future__ import annotations
@@ -78,19 +77,17 @@ def without_authentication(principal: Principal) -> Iterator[None]:
         yield
 
 
-async def block(client: httpx.AsyncClient, path: str, *, requests: int) -> list[float]:
-    """Ask so often, one after the other; return the milliseconds."""
-    taken: list[float] = []
-    for _ in range(requests):
-        began = time.perf_counter()
-        answer = await client.get(path)
-        taken.append(1e3 * (time.perf_counter() - began))
-        answer.raise_for_status()
-    return taken
+async def asked(client: httpx.AsyncClient, path: str) -> tuple[float, float]:
+    """Ask once; return the milliseconds that it took, and those of the processor."""
+    began, cpu = time.perf_counter(), time.process_time()
+    answer = await client.get(path)
+    taken = time.perf_counter() - began, time.process_time() - cpu
+    answer.raise_for_status()
+    return 1e3 * taken[0], 1e3 * taken[1]
 
 
 async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Make all blocks in turn, and return the medians."""
+    """Ask in turn, and return the medians."""
     app = create_app()
     async with (
         app.router.lifespan_context(app),
@@ -126,17 +123,16 @@ async def _turns(
         "without_any": list(guards.values()),
     }
     figures: dict[str, list[tuple[float, float]]] = {name: [] for name in switched}
-    for turn in range(arguments.rounds + 1):  # the first warms up
-        names = sorted(switched, reverse=bool(turn % 2))
+    names, warm_up = list(switched), arguments.requests
+    for turn in range(arguments.requests * arguments.rounds + warm_up):
         for name in names:
             with ExitStack() as stack:
                 for off in switched[name]:
                     stack.enter_context(off())
-                cpu = time.process_time()
-                taken = await block(client, path, requests=arguments.requests)
-                spent = 1e3 * (time.process_time() - cpu) / len(taken)
-            if turn:
-                figures[name].append((statistics.median(taken), spent))
+                taken = await asked(client, path)
+            if turn >= warm_up:
+                figures[name].append(taken)
+        names.append(names.pop(0))  # so that none is always after the same one
     p50, cpu_ms = (
         {name: statistics.median(e[of] for e in each) for name, each in figures.items()}
         for of in (0, 1)
