@@ -120,7 +120,7 @@ class Rows:
 
 async def enqueue(count: int, seed: int) -> float:
     """Append events in batches, split by robot as the API does; return events/s."""
-    from peers_bench import make_events  # type: ignore[import-not-found]
+    from peers_bench import make_events  # type: ignore[import-not-found]  # of the harness, which is no part of the project
 
     events: list[dict[str, Any]] = make_events(count, seed)
     async with Redis.from_url(os.environ["REDIS_URL"]) as client:

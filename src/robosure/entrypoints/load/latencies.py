@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from hdrh.histogram import (  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+from hdrh.histogram import (  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]  # has no types
     HdrHistogram,
 )
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]
+from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]  # has no types
 
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.streams.bus import Backlog, BusAwayError, Record, Work

@@ -15,11 +15,11 @@ from aiokafka import (  # type: ignore[import-untyped]  # has no types
     AIOKafkaConsumer,
     AIOKafkaProducer,
 )
-from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
-from aiokafka.coordinator.assignors.roundrobin import (  # type: ignore[import-untyped]
+from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]  # has no types
+from aiokafka.coordinator.assignors.roundrobin import (  # type: ignore[import-untyped]  # has no types
     RoundRobinPartitionAssignor,
 )
-from aiokafka.errors import (  # type: ignore[import-untyped]
+from aiokafka.errors import (  # type: ignore[import-untyped]  # has no types
     ConsumerStoppedError,
     GroupAuthorizationFailedError,
     InvalidTopicError,

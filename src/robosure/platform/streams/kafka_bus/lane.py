@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]
+from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]  # has no types
 
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.streams.bus import BusAwayError, Entry
