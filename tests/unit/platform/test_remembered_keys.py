@@ -28,9 +28,23 @@ def test_a_key_is_remembered_for_five_seconds() -> None:
     keys.remember("rbs_one", principal, now=NOON)
 
     last = NOON + REMEMBERED - timedelta(microseconds=1)
+    assert keys.recall("rbs_one", now=NOON + 0.79 * REMEMBERED) is principal
+    assert keys.recall("rbs_one", now=last) is None  # see below
     assert keys.recall("rbs_one", now=last) is principal
     assert keys.recall("rbs_one", now=NOON + REMEMBERED) is None
     assert timedelta(seconds=5) == REMEMBERED
+
+
+def test_shortly_before_it_is_forgotten_one_has_to_prove_it_again() -> None:
+    keys, principal = RememberedKeys(), a_principal()
+    keys.remember("rbs_one", principal, now=NOON)
+    late = NOON + 0.8 * REMEMBERED
+
+    assert keys.recall("rbs_one", now=late) is None
+    assert keys.recall("rbs_one", now=late) is principal
+    keys.remember("rbs_one", principal, now=late)
+    assert keys.recall("rbs_one", now=late) is principal
+    assert keys.recall("rbs_one", now=late + 0.79 * REMEMBERED) is principal
 
 
 def test_a_clock_that_was_set_back_does_not_make_it_longer() -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     Uuid,
+    any_,
     bindparam,
     func,
     or_,
@@ -288,7 +289,7 @@ class SqlKnownRobots:
     ) -> frozenset[UUID]:
         """Return which of these robots that organisation runs or made."""
         statement = select(robots.c.robot_id).where(
-            robots.c.robot_id.in_(among),
+            robots.c.robot_id == any_(bindparam(None, list(among), ARRAY(Uuid))),
             or_(
                 robots.c.operator_id == organisation_id,
                 robots.c.manufacturer_id == organisation_id,

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from robosure.platform.security.principal import Principal
 
 REMEMBERED: Final = timedelta(seconds=5)
 """For so long at most a revoked or expired key still opens what may remember it."""
+_RENEWED: Final = 0.8 * REMEMBERED
+"""After so long one request proves its key again, for all that come meanwhile."""
 _MOST: Final = 10_000
 
 
-class _Proof(NamedTuple):
-    """A key that was proven, and when."""
+@dataclass(slots=True)
+class _Proof:
+    """A key that was proven, and when.
+
+    Attributes:
+        renewing: whether somebody was sent to prove it again.
+    """
 
     principal: Principal
     at: datetime
+    renewing: bool = False
 
 
 class RememberedKeys:
@@ -32,9 +41,19 @@ class RememberedKeys:
         self._proven: OrderedDict[bytes, _Proof] = OrderedDict()
 
     def recall(self, presented: str, *, now: datetime) -> Principal | None:
-        """Return whose key it is, if that was proven within :data:`REMEMBERED`."""
+        """Return whose key it is, if that was proven within :data:`REMEMBERED`.
+
+        Shortly before it would be forgotten, one who asks is told nothing, to prove it
+        again: if all had to at once, each would wait for all.
+        """
         proof = self._proven.get(_digest(presented))
-        if proof is None or not proof.at <= now < proof.at + REMEMBERED:
+        if proof is None:
+            return None
+        age = now - proof.at
+        if not timedelta() <= age < REMEMBERED:
+            return None
+        if age >= _RENEWED and not proof.renewing:
+            proof.renewing = True
             return None
         return proof.principal
 

@@ -14,6 +14,7 @@ from hashlib import blake2b, sha256
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
+import msgspec
 import orjson
 
 from robosure.kernel.errors import Unavailable
@@ -28,6 +29,7 @@ from robosure.platform.streams.bus import (
     partition_of,
 )
 
+_write: Final = msgspec.json.Encoder().encode
 _RECEIVED: Final = EVENTS_RECEIVED.labels(INGEST)
 
 
@@ -150,7 +152,7 @@ async def append_parts(
     Args:
         bus: where to.
         batch: how they were accepted.
-        parts: by partition, CloudEvents as anything that orjson writes as one.
+        parts: by partition, CloudEvents as anything that msgspec writes as one.
 
     Raises:
         Unavailable: the bus does not answer; the sender must send it again.
@@ -168,7 +170,7 @@ async def append_parts(
 
 def written(batch: Batch, part: int, events: Sequence[object]) -> bytes:
     """Write a part of a batch as it travels."""
-    return orjson.dumps(
+    return _write(
         {
             # As text, for asyncpg's ids are a class of their own.
             "batch_id": str(batch.batch_id),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,7 +10,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from robosure.contexts.eventflow.schemas import SAMPLE
+from robosure.contexts.eventflow.schemas import SAMPLE, TELEMETRY
 from robosure.contexts.eventflow.service import forms
 from robosure.contexts.eventflow.service.forms import (
     FORMS,
@@ -31,6 +32,7 @@ from tests.support import FixedClock
 
 SUBJECT = UUID(str(SAMPLE["subject"]))
 OWN = own_source(SUBJECT)
+PLAIN = TELEMETRY.plain.one(orjson.dumps(SAMPLE))
 
 
 def verdict(event: Any) -> Refusal:
@@ -68,7 +70,7 @@ def test_a_valid_event_is_read() -> None:
     event = forms._checked(SAMPLE)
 
     assert not isinstance(event, Refusal)
-    assert event.subject == SUBJECT
+    assert event.subject == str(SUBJECT)
 
 
 @pytest.mark.parametrize(
@@ -120,11 +122,11 @@ def an_event(**changes: Any) -> Any:
 
 def test_one_speaks_for_known_robots_only() -> None:
     assert (
-        Voice(frozenset({SUBJECT}), "robot_not_known").objection(an_event(), OWN)
+        Voice(frozenset({str(SUBJECT)}), "robot_not_known").objection(an_event(), OWN)
         is None
     )
 
-    objection = Voice(frozenset({uuid7()}), "robot_not_known").objection(
+    objection = Voice(frozenset({str(uuid7())}), "robot_not_known").objection(
         an_event(), OWN
     )
     assert objection is not None
@@ -167,7 +169,9 @@ ONE = FORMS["application/cloudevents+json"]
 def test_a_body_read_as_a_whole_says_what_its_events_say_alone(
     form: forms.Form, body: bytes
 ) -> None:
-    assert form.read(body) == [forms._checked(SAMPLE)]
+    assert form.read(body) == [PLAIN]
+    escaped = body.replace(b"controller", b"\\u0063ontroller")
+    assert form.read(escaped) == [forms._checked(SAMPLE)]
 
 
 def test_one_bad_event_is_refused_and_the_rest_of_its_body_is_read() -> None:
@@ -213,34 +217,110 @@ def test_too_many_events_are_refused_as_a_whole(form: forms.Form) -> None:
 class Registry:
     """Robots of one organisation, and what it was asked."""
 
-    robots: set[UUID]
-    asked: list[set[UUID]] = field(default_factory=list)
+    robots: set[str]
+    asked: list[set[str]] = field(default_factory=list)
+    gate: asyncio.Event | None = None
 
     async def of(
         self, organisation_id: UUID, *, among: Collection[UUID]
     ) -> frozenset[UUID]:
-        self.asked.append(set(among))
-        return frozenset(self.robots & set(among))
+        ids = set(map(str, among))
+        self.asked.append(ids)
+        if self.gate is not None:
+            await self.gate.wait()
+        return frozenset(map(UUID, self.robots & ids))
+
+
+def robot_ids(count: int) -> list[str]:
+    return [str(uuid7()) for _ in range(count)]
 
 
 async def test_a_known_robot_is_looked_up_again_after_ten_seconds() -> None:
-    # given a robot that was looked up
-    owner, robot, clock = uuid7(), uuid7(), FixedClock()
+    # given a robot that was looked up, and again while it was remembered
+    owner, clock = uuid7(), FixedClock()
+    (robot,) = robot_ids(1)
     registry = Registry({robot})
     robots = RememberedRobots(registry, clock)
     assert await robots.of(owner, among={robot}) == {robot}
+    clock.advance(0.8 * REMEMBERED)
+    assert await robots.of(owner, among={robot}) == {robot}
+    assert len(registry.asked) == 2
     # when it changes hands, then it is still the owner's for less than ten seconds
     registry.robots.clear()
-    clock.advance(REMEMBERED - timedelta(microseconds=1))
+    clock.advance(0.8 * REMEMBERED - timedelta(microseconds=1))
     assert await robots.of(owner, among={robot}) == {robot}
-    assert len(registry.asked) == 1
-    clock.advance(timedelta(microseconds=1))
+    assert len(registry.asked) == 2
+    clock.advance(0.2 * REMEMBERED + timedelta(microseconds=1))
     assert await robots.of(owner, among={robot}) == frozenset()
+    assert timedelta(seconds=10) == REMEMBERED
+
+
+async def test_robots_are_looked_up_again_all_at_once_by_one_who_asks() -> None:
+    # given two robots that were looked up one by one
+    owner, clock = uuid7(), FixedClock()
+    one, other, new = robot_ids(3)
+    registry = Registry({one, other, new})
+    robots = RememberedRobots(registry, clock)
+    for robot in (one, other):
+        await robots.of(owner, among={robot})
+    # when two requests come shortly before they would be forgotten
+    clock.advance(0.8 * REMEMBERED)
+    registry.gate = asyncio.Event()
+    first = asyncio.create_task(robots.of(owner, among={one, new}))
+    await asyncio.sleep(0)
+    assert await robots.of(owner, among={other}) == {one, other}
+    registry.gate.set()
+    # then only the first asked, for all of them
+    assert await first == {one, other, new}
+    assert registry.asked == [{one}, {other}, {one, other, new}]
+    # and from then they are remembered
+    clock.advance(0.8 * REMEMBERED - timedelta(microseconds=1))
+    assert await robots.of(owner, among={one, other, new}) == {one, other, new}
+    assert len(registry.asked) == 3
+
+
+async def test_whoever_fails_to_look_up_again_leaves_it_to_the_next() -> None:
+    # given a robot that is to be looked up again, by one who gives up
+    owner, clock = uuid7(), FixedClock()
+    (robot,) = robot_ids(1)
+    registry = Registry({robot})
+    robots = RememberedRobots(registry, clock)
+    await robots.of(owner, among={robot})
+    clock.advance(0.8 * REMEMBERED)
+    registry.gate = asyncio.Event()
+    first = asyncio.create_task(robots.of(owner, among={robot}))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    # then the next does
+    registry.gate.set()
+    assert await robots.of(owner, among={robot}) == {robot}
+    assert len(registry.asked) == 3
+
+
+async def test_what_several_find_at_a_time_is_all_remembered() -> None:
+    # given an owner of whom one robot is known
+    owner, clock = uuid7(), FixedClock()
+    old, one, other = robot_ids(3)
+    registry = Registry({old, one, other})
+    robots = RememberedRobots(registry, clock)
+    await robots.of(owner, among={old})
+    # when two others are looked up at the same time
+    registry.gate = asyncio.Event()
+    asking = [asyncio.create_task(robots.of(owner, among={r})) for r in (one, other)]
+    await asyncio.sleep(0)
+    registry.gate.set()
+    await asyncio.gather(*asking)
+    # then all are known
+    assert await robots.of(owner, among={old, one, other}) == {old, one, other}
+    assert len(registry.asked) == 3
 
 
 async def test_a_robot_that_is_registered_just_now_counts_at_once() -> None:
     # given an owner of one robot, who was refused for another
-    owner, old, new = uuid7(), uuid7(), uuid7()
+    owner = uuid7()
+    old, new = robot_ids(2)
     registry = Registry({old})
     robots = RememberedRobots(registry, FixedClock())
     assert await robots.of(owner, among={old, new}) == {old}
@@ -252,7 +332,7 @@ async def test_a_robot_that_is_registered_just_now_counts_at_once() -> None:
 
 
 async def test_what_is_one_owners_is_not_anothers() -> None:
-    robot = uuid7()
+    (robot,) = robot_ids(1)
     registry = Registry({robot})
     robots = RememberedRobots(registry, FixedClock())
     await robots.of(uuid7(), among={robot})
@@ -262,8 +342,9 @@ async def test_what_is_one_owners_is_not_anothers() -> None:
 
 async def test_no_more_robots_are_remembered_than_there_is_room_for() -> None:
     # given room for three, and two of one owner
-    registry = Registry({uuid7() for _ in range(4)})
-    first, second = list(registry.robots)[:2], list(registry.robots)[2:]
+    ids = robot_ids(4)
+    registry = Registry(set(ids))
+    first, second = set(ids[:2]), set(ids[2:])
     robots = RememberedRobots(registry, FixedClock(), most=3)
     one, other = uuid7(), uuid7()
     await robots.of(one, among=first)
@@ -272,7 +353,7 @@ async def test_no_more_robots_are_remembered_than_there_is_room_for() -> None:
     # then the first make room
     await robots.of(other, among=second)
     await robots.of(one, among=first)
-    assert registry.asked == [set(first), set(second), set(first)]
+    assert registry.asked == [first, second, first]
 
 
 @pytest.mark.parametrize(

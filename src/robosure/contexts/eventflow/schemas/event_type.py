@@ -27,6 +27,7 @@ from robosure.contexts.eventflow.domain import (
     Step,
     enrich,
 )
+from robosure.contexts.eventflow.schemas.plain import PlainForm
 from robosure.platform.messages import Message, as_document
 
 
@@ -59,6 +60,7 @@ class EventType:
         deprecation: if another type is to be sent instead.
         event: validates one event, from JSON.
         batch: validates a JSON array of events in one call.
+        plain: reads events that are in plain form, as nearly all are.
         data: validates an event's data.
         schema: JSON Schema of the data.
         event_schema: JSON Schema of the whole event.
@@ -75,6 +77,7 @@ class EventType:
     deprecation: Deprecation | None = None
     event: TypeAdapter[Any] = field(init=False)
     batch: TypeAdapter[list[Any]] = field(init=False)
+    plain: PlainForm = field(init=False)
     data: TypeAdapter[Any] = field(init=False)
     schema: Mapping[str, Any] = field(init=False)
     event_schema: Mapping[str, Any] = field(init=False)
@@ -90,6 +93,7 @@ class EventType:
         derived: dict[str, Any] = {
             "event": event,
             "batch": TypeAdapter(list[self.model]),  # type: ignore[name-defined]  # a model that is a value
+            "plain": PlainForm(self.model),
             "data": data,
             "schema": as_document(data.json_schema(), f"{self.name}.data"),
             "event_schema": as_document(event.json_schema(), self.name),

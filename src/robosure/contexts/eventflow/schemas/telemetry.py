@@ -31,6 +31,7 @@ from typing_extensions import TypedDict
 from robosure.contexts.eventflow.domain import Retention
 from robosure.contexts.eventflow.events import TELEMETRY_TYPE
 from robosure.contexts.eventflow.schemas.event_type import EventType, catalogue
+from robosure.contexts.eventflow.schemas.plain import NO_CONTROLS
 
 _STRICT: Final = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 _TOLERANT: Final = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
@@ -80,7 +81,7 @@ class _Rfc3339:
 
 Name = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    StringConstraints(min_length=1, max_length=255, pattern=NO_CONTROLS),
 ]
 Moment = Annotated[datetime, _Rfc3339()]
 MediaType = Annotated[

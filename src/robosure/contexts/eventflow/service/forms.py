@@ -1,7 +1,8 @@
 """The forms in which events come, and what is wrong with an event in one.
 
-A body is validated as a whole, in one call. Only if that fails is each of its events
-looked at alone, to say which are refused and why.
+A body is validated as a whole, in one call: in plain form, and if it is not in that, by
+the events' models. Only if that fails too is each of its events looked at alone, to say
+which are refused and why.
 """
 
 from __future__ import annotations
@@ -15,6 +16,12 @@ import orjson
 from pydantic import Discriminator, Field, TypeAdapter, ValidationError
 
 from robosure.contexts.eventflow.schemas import EVENT_TYPES, CloudEvent
+from robosure.contexts.eventflow.schemas.plain import (
+    PlainForm,
+    Taken,
+    is_canonical,
+    may_be_plain,
+)
 from robosure.kernel.errors import Invalid, Malformed, TooLarge
 
 EVENTS_AT_ONCE: Final = 1_000
@@ -44,19 +51,21 @@ class Refusal:
 
 NOT_JSON: Final = Refusal("malformed_json", "the line is no JSON")
 
-Checked = Sequence[CloudEvent | Refusal]
-"""Each event as it was validated, or why it was not."""
+Checked = Sequence[Taken | Refusal]
+"""Each event as it is passed on, or why it is not."""
 
 
 class Form(NamedTuple):
     """A way to write events into a body.
 
     Attributes:
+        plain: reads all of a body's events if they are plain; None if they are not.
         whole: validates all of a body's events in one go.
         parse: reads the events one by one; a :class:`Refusal` in place of one that
             cannot be read.
     """
 
+    plain: Callable[[PlainForm, bytes], Sequence[Taken] | None]
     whole: Callable[[bytes], Sequence[CloudEvent]]
     parse: Callable[[bytes], list[Any]]
 
@@ -69,16 +78,30 @@ class Form(NamedTuple):
             TooLarge: more than :data:`EVENTS_AT_ONCE`, or more values than so many
                 events could have, counted before any is read.
         """
-        if body.count(b",") > _COMMAS_AT_ONCE:
+        if len(body) > _COMMAS_AT_ONCE and body.count(b",") > _COMMAS_AT_ONCE:
             raise TooLarge("too_many_values", limit=_COMMAS_AT_ONCE)
+        plain = self._plain(body)
+        if plain is not None:
+            _refuse_too_many(plain)
+            return plain
         if not any(letter in body and word in body for letter, word in _NO_JSON):
             with suppress(ValidationError):
                 whole = self.whole(body)
                 _refuse_too_many(whole)
-                return whole
+                return [_taken(event) for event in whole]
         incoming = self.parse(body)
         _refuse_too_many(incoming)
         return [_checked(event) for event in incoming]
+
+    def _plain(self, body: bytes) -> Sequence[Taken] | None:
+        """Return the events if they are plain, and all of one type."""
+        if not may_be_plain(body):
+            return None
+        form = next((form for name, form in _PLAIN_FORMS if name in body), None)
+        events = None if form is None else self.plain(form, body)
+        if events is None or not all(is_canonical(event.subject) for event in events):
+            return None
+        return events
 
 
 def parse_one(body: bytes) -> list[Any]:
@@ -142,6 +165,9 @@ def _lines(body: bytes) -> list[bytes]:
     return [line for line in map(bytes.strip, body.split(b"\n")) if line]
 
 
+_PLAIN_FORMS: Final = [
+    (f'"{name}"'.encode(), event_type.plain) for name, event_type in EVENT_TYPES.items()
+]
 _models: Final = tuple(each.model for each in EVENT_TYPES.values())
 _Event: Any = (
     _models[0]
@@ -151,6 +177,21 @@ _Event: Any = (
 _event: Final[TypeAdapter[Any]] = TypeAdapter(_Event)
 _Batch: Any = Annotated[list[_Event], Field(max_length=EVENTS_AT_ONCE)]  # pyright: ignore[reportInvalidTypeForm]  # a type that is a value
 _batch: Final[TypeAdapter[list[Any]]] = TypeAdapter(_Batch)
+
+
+def _plain_event(form: PlainForm, body: bytes) -> list[Taken] | None:
+    event = form.one(body)
+    return None if event is None else [event]
+
+
+def _plain_lines(form: PlainForm, body: bytes) -> list[Taken] | None:
+    events: list[Taken] = []
+    for line in _lines(body):
+        event = form.one(line)
+        if event is None:
+            return None
+        events.append(event)
+    return events
 
 
 def _whole_event(body: bytes) -> list[CloudEvent]:
@@ -165,9 +206,11 @@ def _whole_lines(body: bytes) -> list[CloudEvent]:
 
 
 FORMS: Final = {
-    "application/cloudevents+json": Form(_whole_event, parse_one),
-    "application/cloudevents-batch+json": Form(_batch.validate_json, parse_batch),
-    "application/x-ndjson": Form(_whole_lines, parse_lines),
+    "application/cloudevents+json": Form(_plain_event, _whole_event, parse_one),
+    "application/cloudevents-batch+json": Form(
+        PlainForm.several, _batch.validate_json, parse_batch
+    ),
+    "application/x-ndjson": Form(_plain_lines, _whole_lines, parse_lines),
 }
 """By media type."""
 
@@ -177,7 +220,11 @@ def _refuse_too_many(events: Sequence[Any]) -> None:
         raise TooLarge("too_many_events", limit=EVENTS_AT_ONCE)
 
 
-def _checked(event: Any) -> CloudEvent | Refusal:
+def _taken(event: CloudEvent) -> Taken:
+    return EVENT_TYPES[event.type].plain.of(event)
+
+
+def _checked(event: Any) -> Taken | Refusal:
     """Validate an event against its type."""
     if isinstance(event, Refusal):
         return event
@@ -196,7 +243,7 @@ def _checked(event: Any) -> CloudEvent | Refusal:
         checked: CloudEvent = event_type.event.validate_json(orjson.dumps(event))
     except ValidationError as error:
         return _refusal_of(error, id_)
-    return checked
+    return _taken(checked)
 
 
 _CODE_OF_ATTRIBUTE: Final = {

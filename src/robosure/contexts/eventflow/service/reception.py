@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from robosure.contexts.eventflow.ports import KnownRobots
 from robosure.contexts.eventflow.schemas import Receipt, RefusalOut
+from robosure.contexts.eventflow.schemas.plain import Taken
 from robosure.contexts.eventflow.service.forms import Checked, Form, Refusal
-from robosure.contexts.eventflow.service.voice import Voice, own_source
+from robosure.contexts.eventflow.service.voice import (
+    RememberedRobots,
+    Voice,
+    own_source,
+)
 from robosure.kernel.time import Clock
 from robosure.platform.correlation import current
 from robosure.platform.http import Principal
@@ -33,7 +36,7 @@ class ReceptionService(LoggerMixin):
 
     def __init__(
         self,
-        robots: KnownRobots,
+        robots: RememberedRobots,
         bus: EventBus,
         *,
         partitions: int,
@@ -45,7 +48,7 @@ class ReceptionService(LoggerMixin):
         self._partitions = partitions
         self._pressure = pressure
         self._clock = clock
-        self._known: dict[UUID, tuple[int, str]] = {}
+        self._known: dict[str, tuple[int, str]] = {}
 
     async def receive(
         self,
@@ -106,9 +109,9 @@ class ReceptionService(LoggerMixin):
 
     def _judged(
         self, checked: Checked, voice: Voice
-    ) -> tuple[dict[int, list[Any]], dict[int, Refusal]]:
+    ) -> tuple[dict[int, list[Taken]], dict[int, Refusal]]:
         """Return the accepted events by partition, and the refusals by index."""
-        parts: defaultdict[int, list[Any]] = defaultdict(list)
+        parts: defaultdict[int, list[Taken]] = defaultdict(list)
         refusals: dict[int, Refusal] = {}
         for index, event in enumerate(checked):
             if isinstance(event, Refusal):
@@ -121,17 +124,14 @@ class ReceptionService(LoggerMixin):
             if objection is not None:
                 refusals[index] = objection
                 continue
-            taken: Any = event
-            if event.time.utcoffset():
-                taken = vars(event) | {"time": event.time.astimezone(UTC)}
-            parts[partition].append(taken)
+            parts[partition].append(event)
         return parts, refusals
 
-    def _place(self, subject: UUID) -> tuple[int, str]:
+    def _place(self, subject: str) -> tuple[int, str]:
         """Find out once where events of a subject go, and which source is its own."""
         if len(self._known) >= _SUBJECTS:
             self._known.clear()
-        place = partition_of(str(subject), self._partitions), own_source(subject)
+        place = partition_of(subject, self._partitions), own_source(subject)
         self._known[subject] = place
         return place
 
@@ -139,15 +139,15 @@ class ReceptionService(LoggerMixin):
         """Find out for which robots the principal may speak."""
         bound = principal.robot_id
         if principal.organisation_kind == "insurer":
-            robots = None if bound is None else frozenset({bound})
+            robots = None if bound is None else frozenset({str(bound)})
             return Voice(robots, "bound_to_another_robot")
-        subjects = {e.subject for e in checked if not isinstance(e, Refusal)}
-        among = subjects if bound is None else {bound}
-        own = await self._robots.of(principal.organisation_id, among=among)
         if bound is None:
+            subjects = {e.subject for e in checked if not isinstance(e, Refusal)}
+            own = await self._robots.of(principal.organisation_id, among=subjects)
             return Voice(own, "robot_not_known")
-        if bound in own:
-            return Voice(frozenset({bound}), "bound_to_another_robot")
+        one = frozenset({str(bound)})
+        if one <= await self._robots.of(principal.organisation_id, among=one):
+            return Voice(one, "bound_to_another_robot")
         return Voice(frozenset(), "robot_not_known")
 
     def _tell(self, batch_id: UUID, refusals: Iterable[Refusal]) -> None:
