@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 import structlog
 import uvloop
 from sqlalchemy import Table, func, select
@@ -115,7 +116,7 @@ class Fleet:
             type=TELEMETRY_TYPE,
             subject=subject,
             time=moment,
-            data=self._varied(moment),
+            content=orjson.dumps(self._varied(moment)),
             received_at=BEGIN,
         )
 

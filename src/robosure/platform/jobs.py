@@ -8,6 +8,7 @@ one also has a periodic sweep that finds the same work in the database.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -45,22 +46,46 @@ class Job:
     Attributes:
         every: how often it runs by itself; None if only on demand.
         queue: ``high`` for what someone waits for.
+        share: what part of the time it may run by itself, from 0 to 1. If less than 1,
+            one run at a time in the whole installation, and after one that took long
+            those that follow are left out until it was that part of the time: so the
+            busier it is, the rarer, and each does the work of many.
     """
 
     name: str
     run: JobFunction
     every: timedelta | None = None
     queue: Literal["default", "high"] = "default"
+    share: float = 1.0
 
     async def perform(self, runtime: Runtime, *ids: str) -> None:
         """Run it, on the platform's behalf."""
         with on_behalf_of(PLATFORM):
             await self.run(runtime, *ids)
 
+    async def take_turn(self, runtime: Runtime) -> None:
+        """Run it by itself, or leave it out if it rests."""
+        if self.share >= 1:
+            await self.perform(runtime)
+            return
+        resting = f"robosure:resting:{self.name}"
+        if not await runtime.redis.set(resting, 1, nx=True, ex=_LONGEST_TURN):
+            return
+        started = time.perf_counter()
+        try:
+            await self.perform(runtime)
+        finally:
+            took = time.perf_counter() - started
+            rest = min(took * (1 / self.share - 1), _LONGEST_REST)
+            await runtime.redis.set(resting, 1, px=max(1, round(1000 * rest)))
+
 
 Sender = Callable[[Job, tuple[str, ...]], Awaitable[None]]
 _QUEUES: Final = ("high", "default")
 _CORRELATION: Final = "correlation_id"
+_LONGEST_TURN: Final = 10
+"""Seconds after which another run may begin: this one may have died."""
+_LONGEST_REST: Final = 60.0
 
 
 class _Outlet:
@@ -156,7 +181,10 @@ class _Process:
         correlation = Correlation(because or str(uuid7()), task=f"job {job.name}")
         with correlated(correlation), span(job.name, kind=SpanKind.CONSUMER):
             try:
-                await job.perform(self._runtime, *ids)
+                if ids:
+                    await job.perform(self._runtime, *ids)
+                else:
+                    await job.take_turn(self._runtime)
             except Exception:
                 JOBS.labels(job.name, "failed").inc()
                 raise

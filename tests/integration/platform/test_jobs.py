@@ -165,3 +165,56 @@ async def test_a_worker_process_runs_what_was_deferred(
     install_sender(None)
     # then another process does it
     await until(lambda: keys(db), ["new"], seconds=30)
+
+
+async def test_a_job_with_a_share_of_the_time_rests_after_a_run(
+    runtime: Runtime,
+) -> None:
+    runs = 0
+
+    async def slow(_: Runtime, *ids: str) -> None:
+        nonlocal runs
+        runs += 1
+        await asyncio.sleep(0.05)
+
+    job = Job("testing.slow", slow, share=0.1)
+
+    async def taken() -> int:
+        await job.take_turn(runtime)
+        return runs
+
+    assert await taken() == 1
+    assert await taken() == 1
+    await job.perform(runtime, "id-1")  # what someone asks for does not wait
+    assert runs == 2
+    assert 0 < await runtime.redis.pttl("robosure:resting:testing.slow") <= 60_000
+    await until(taken, 3)
+
+
+async def test_a_job_with_a_share_of_the_time_runs_once_at_a_time(
+    runtime: Runtime,
+) -> None:
+    runs = 0
+
+    async def alone(_: Runtime, *ids: str) -> None:
+        nonlocal runs
+        runs += 1
+        await asyncio.sleep(0.05)
+
+    job = Job("testing.alone", alone, share=0.5)
+
+    await asyncio.gather(*(job.take_turn(runtime) for _ in range(5)))
+
+    assert runs == 1
+
+
+async def test_a_job_that_fails_rests_as_well(runtime: Runtime) -> None:
+    async def fail(_: Runtime, *ids: str) -> None:
+        await asyncio.sleep(0.05)
+        raise ZeroDivisionError
+
+    job = Job("testing.fails", fail, share=0.1)
+
+    with pytest.raises(ZeroDivisionError):
+        await job.take_turn(runtime)
+    await job.take_turn(runtime)  # rests

@@ -31,7 +31,7 @@ def fleet() -> Fleet:
 def _exposure(rows: list[dict[str, Any]]) -> Exposure:
     return Exposure.of(
         Sample.of(
-            row["data"],
+            _TELEMETRY.validate_python(row["data"]),
             at=datetime.fromisoformat(row["time"]),
             key=UUID(int=index).hex,
         )

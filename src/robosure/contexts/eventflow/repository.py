@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 from sqlalchemy import (
     BigInteger,
     Date,
@@ -195,7 +194,7 @@ class SqlIngest:
             "ids": _lines(columns["id"]),
             "types": _lines(columns["type"]),
             "subjects": _lines(columns["subject"]),
-            "data": b"\n".join(map(orjson.dumps, columns["data"])).decode(),
+            "data": b"\n".join(columns["content"]).decode(),
             "times": _lines([time for part in parts for time in part.times]),
             "parts": _lines(
                 line

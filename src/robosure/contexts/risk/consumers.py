@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+
 from robosure.contexts.eventflow.events import TELEMETRY_TYPE
 from robosure.contexts.risk.domain import Limits, Sample
 from robosure.contexts.risk.service import RiskService
@@ -21,11 +23,25 @@ from robosure.platform.streams import (
 )
 
 
+class _Told(msgspec.Struct, gc=False):
+    """Of a telemetry event what risk asks for; the rest is not even read."""
+
+    protective_stop: bool | None = None
+    grip_lost: bool | None = None
+    tool_current: float | None = None
+    joint_currents: list[float | None] = []
+    joint_temperatures: list[float | None] = []
+    joint_speeds: list[float | None] = []
+
+
+_told: Final = msgspec.json.Decoder(_Told).decode
+
+
 async def _telemetry(session: WriteSession, events: Sequence[StreamEvent]) -> None:
     by_subject: defaultdict[str, list[Sample]] = defaultdict(list)
     for event in events:
         by_subject[event.subject].append(
-            Sample.of(event.data, at=event.time, key=event.key)
+            Sample.of(_told(event.content), at=event.time, key=event.key)
         )
     if by_subject:
         at = max(event.received_at for event in events)

@@ -60,5 +60,10 @@ async def sum_up_some(session: WriteSession) -> bool:
 
 
 score_stale: Final = Job(
-    "risk.score_stale", _score_stale, every=timedelta(seconds=2), queue="high"
+    "risk.score_stale",
+    _score_stale,
+    every=timedelta(seconds=2),
+    queue="high",
+    # A score of a robot costs the same however much arrived of it meanwhile.
+    share=0.1,
 )

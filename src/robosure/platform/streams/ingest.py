@@ -40,7 +40,8 @@ class StreamEvent(NamedTuple):
         key: which event it is, of its subject, source and id: 32 hexadecimal digits,
             for tens of thousands of them are read in a second, and few become a UUID.
         subject: what it is about, such as a robot's id in its canonical form.
-        data: canonical JSON of its type.
+        content: canonical JSON of its type, on one line; it is stored and handed on as
+            it is, and read by whoever needs to know what it says.
         received_at: when its batch came in; ``time`` is when it happened.
     """
 
@@ -50,8 +51,14 @@ class StreamEvent(NamedTuple):
     type: str
     subject: str
     time: datetime
-    data: dict[str, Any]
+    content: bytes
     received_at: datetime
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What it says, read anew each time."""
+        data: dict[str, Any] = orjson.loads(self.content)
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +81,24 @@ class Incoming(NamedTuple):
     Attributes:
         part: the partition on which it came.
         size: how many events the part has.
+        time: the event's, as it was sent.
+        entry: the part as it travelled.
+        place: the event's in it.
     """
 
     batch: Batch
     part: int
     size: int
     event: StreamEvent
-    cloud_event: Mapping[str, Any]
+    time: str
+    entry: bytes
+    place: int
+
+    @property
+    def cloud_event(self) -> Mapping[str, Any]:
+        """The whole event as it came, read anew each time."""
+        found: Mapping[str, Any] = orjson.loads(self.entry)["events"][self.place]
+        return found
 
 
 @dataclass(frozen=True)
@@ -183,42 +201,55 @@ def written(batch: Batch, part: int, events: Sequence[object]) -> bytes:
     )
 
 
-def read(value: bytes | str) -> list[Incoming]:
+class _CloudEvent(msgspec.Struct, gc=False):
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    data: msgspec.Raw
+
+
+class _Part(msgspec.Struct, gc=False):
+    batch_id: UUID
+    part: int
+    received_at: datetime
+    correlation_id: str | None
+    principal: UUID | None
+    events: list[_CloudEvent]
+
+
+_parts: Final = msgspec.json.Decoder(_Part)
+
+
+def read(value: bytes) -> list[Incoming]:
     """Read a part of a batch back.
 
     Raises:
-        KeyError, TypeError, ValueError: it is none of ours.
+        ValueError, msgspec.MsgspecError: it is none of ours.
     """
-    document: dict[str, Any] = orjson.loads(value)
-    received_at = datetime.fromisoformat(document["received_at"])
-    principal = document["principal"]
-    batch = Batch(
-        batch_id=UUID(document["batch_id"]),
-        correlation_id=document["correlation_id"],
-        received_at=received_at,
-        principal=None if principal is None else UUID(principal),
-    )
-    part: Final[int] = document["part"]
-    events: list[dict[str, Any]] = document["events"]
-    size = len(events)
+    part = _parts.decode(value)
+    batch = Batch(part.batch_id, part.correlation_id, part.received_at, part.principal)
+    number, size, received_at = part.part, len(part.events), part.received_at
+    moment = datetime.fromisoformat
     return [
-        Incoming(batch, part, size, _event(each, received_at), each) for each in events
+        Incoming(
+            batch,
+            number,
+            size,
+            StreamEvent(
+                _digits_of(each.subject, each.source, each.id),
+                each.source,
+                each.id,
+                each.type,
+                each.subject,
+                moment(each.time),
+                bytes(each.data),
+                received_at,
+            ),
+            each.time,
+            value,
+            place,
+        )
+        for place, each in enumerate(part.events)
     ]
-
-
-def _event(cloud_event: Mapping[str, Any], received_at: datetime) -> StreamEvent:
-    subject, source, id_ = (
-        cloud_event["subject"],
-        cloud_event["source"],
-        cloud_event["id"],
-    )
-    return StreamEvent(
-        _digits_of(subject, source, id_),
-        source,
-        id_,
-        cloud_event["type"],
-        subject,
-        datetime.fromisoformat(cloud_event["time"]),
-        cloud_event["data"],
-        received_at,
-    )

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 from sqlalchemy import Table, select
 
@@ -76,7 +77,7 @@ class RobotToScore:
             type=TELEMETRY_TYPE,
             subject=subject,
             time=at,
-            data=asdict(telemetry),
+            content=orjson.dumps(asdict(telemetry)),
             received_at=self.clock.now(),
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -56,7 +55,7 @@ def telemetry(**differing: Any) -> Telemetry:
 
 def sample_of(telemetry: Telemetry, moment: datetime, *, key: int = 7) -> Sample:
     """Take it as an event carries it."""
-    return Sample.of(asdict(telemetry), at=moment, key=UUID(int=key).hex)
+    return Sample.of(telemetry, at=moment, key=UUID(int=key).hex)
 
 
 def real_telemetry() -> list[tuple[datetime, Telemetry]]:

@@ -29,7 +29,7 @@ def test_a_sample_keeps_magnitudes_of_currents_in_integers() -> None:
 
 
 def test_readings_that_were_not_sent_are_unknown() -> None:
-    sample = Sample.of({}, at=at(0.000001), key="7")
+    sample = Sample.of(Telemetry(), at=at(0.000001), key="7")
 
     assert sample == (1_767_600_000_000_001, "7", None, None, False, [], [])
 
@@ -107,7 +107,7 @@ def test_a_time_out_of_all_range_is_refused(year: int) -> None:
 
 def test_a_robot_may_give_its_currents_and_no_temperatures() -> None:
     sample = Sample.of(
-        {"joint_currents": [-1.5], "protective_stop": False},
+        Telemetry(joint_currents=(-1.5,), protective_stop=False),
         at=EIGHT,
         key="0" * 32,
     )

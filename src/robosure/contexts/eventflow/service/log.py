@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import ColumnElement, func, select, text, true
 
 from robosure.contexts.eventflow.tables import archives, batches, events
@@ -156,6 +157,6 @@ def _event(row: Any) -> StreamEvent:
         type=row.type,
         subject=str(row.subject),
         time=row.time,
-        data=row.data,
+        content=orjson.dumps(row.data),
         received_at=row.received_at,
     )

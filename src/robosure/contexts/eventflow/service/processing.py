@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import orjson
+
 from robosure.contexts.eventflow.repository import ArrivedPart, SqlIngest, Tally
 from robosure.contexts.eventflow.schemas import EVENT_TYPES
 from robosure.contexts.eventflow.service.feed import announce
@@ -97,7 +99,7 @@ class EventProcessor:
 
         As a batch of its own: the one it came in had its effects, without it.
         """
-        (item,) = read(content)
+        (item,) = read(content.encode())
         return item._replace(batch=replace(item.batch, batch_id=uuid7()))
 
 
@@ -116,7 +118,7 @@ def _parts_of(items: Sequence[Incoming]) -> dict[tuple[UUID, int], ArrivedPart]:
                 part = None
         if part is not None:
             part.events.append(item.event)
-            part.times.append(item.cloud_event["time"])
+            part.times.append(item.time)
     return parts
 
 
@@ -143,7 +145,7 @@ def _with_steps(event: StreamEvent) -> StreamEvent:
     if not event_type.steps:
         return event
     added = event_type.enriched(UUID(event.subject), event.time, event.data)
-    return event._replace(data=dict(added))
+    return event._replace(content=orjson.dumps(dict(added)))
 
 
 def _tallied(

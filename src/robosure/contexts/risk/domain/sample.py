@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from robosure.kernel.errors import Invalid
 from robosure.kernel.time import utc
@@ -17,6 +17,43 @@ _YEARS: Final = range(1970, 9999)
 """In which windows can be computed with; a clock outside of them is not set."""
 
 Readings = Sequence[int | None]
+
+
+class Told(Protocol):
+    """What of a telemetry event makes a sample.
+
+    See :class:`~robosure.contexts.eventflow.events.Telemetry`, which is one.
+    """
+
+    @property
+    def protective_stop(self) -> bool | None:
+        """Whether it was in a protective stop."""
+        ...
+
+    @property
+    def grip_lost(self) -> bool | None:
+        """Whether the gripper had lost its part."""
+        ...
+
+    @property
+    def tool_current(self) -> float | None:
+        """Amperes at the tool flange."""
+        ...
+
+    @property
+    def joint_currents(self) -> Sequence[float | None]:
+        """Amperes per joint, base first."""
+        ...
+
+    @property
+    def joint_temperatures(self) -> Sequence[float | None]:
+        """Degrees Celsius per joint, base first."""
+        ...
+
+    @property
+    def joint_speeds(self) -> Sequence[float | None]:
+        """Radians per second per joint, base first."""
+        ...
 
 
 class Sample(NamedTuple):
@@ -46,12 +83,11 @@ class Sample(NamedTuple):
     joint_temperatures: Readings
 
     @classmethod
-    def of(cls, telemetry: Mapping[str, Any], *, at: datetime, key: str) -> Sample:
+    def of(cls, told: Told, *, at: datetime, key: str) -> Sample:
         """Keep what risk needs of the telemetry.
 
         Args:
-            telemetry: canonical and validated, as events carry it; see
-                :class:`~robosure.contexts.eventflow.events.Telemetry`.
+            told: canonical and validated, as events carry it.
             at: when it was.
             key: which event it is.
 
@@ -61,34 +97,24 @@ class Sample(NamedTuple):
         moment = at if at.tzinfo is UTC else utc(at)
         if moment.year not in _YEARS:
             raise Invalid("sample_time_out_of_range", at=at.isoformat())
-        reading = telemetry.get
-        stop, grip = reading("protective_stop"), reading("grip_lost")
-        currents, temperatures = (
-            reading("joint_currents"),
-            reading("joint_temperatures"),
-        )
-        speeds = reading("joint_speeds")
+        since = moment - EPOCH
+        at_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        stop, grip = told.protective_stop, told.grip_lost
+        currents, temperatures = told.joint_currents, told.joint_temperatures
         complete = stop is not None
-        if currents or temperatures or speeds:
-            currents = _thousandths(currents or ())
-            temperatures = _thousandths(temperatures or ())
-            complete = complete and not (
-                grip is None
-                or reading("tool_current") is None
-                or None in currents
-                or None in temperatures
-                or None in (speeds or ())
-            )
-            currents = [each if each is None else abs(each) for each in currents]
-        return cls(
-            (moment - EPOCH) // MICROSECOND,
-            key,
-            stop,
-            grip,
-            complete,
-            currents or [],
-            temperatures or [],
+        if not (currents or temperatures or told.joint_speeds):
+            return cls(at_us, key, stop, grip, complete, [], [])
+        currents_ma = _thousandths(currents)
+        temperatures_mc = _thousandths(temperatures)
+        complete = complete and not (
+            grip is None
+            or told.tool_current is None
+            or None in currents_ma
+            or None in temperatures_mc
+            or None in told.joint_speeds
         )
+        magnitudes = [each if each is None else abs(each) for each in currents_ma]
+        return cls(at_us, key, stop, grip, complete, magnitudes, temperatures_mc)
 
     @property
     def at(self) -> datetime:
