@@ -105,7 +105,7 @@ class ApiClient:
         before = self.edge
         settings = before.runtime.settings.model_copy(update=changes)
         runtime = replace(before.runtime, settings=settings)
-        self.app.state.edge = replace(before, runtime=runtime)
+        self.app.state.edge = replace(before, runtime=runtime, _kept={})
         try:
             yield
         finally:

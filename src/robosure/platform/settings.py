@@ -174,6 +174,15 @@ class Settings(BaseSettings):
     """How long a request's body may take to arrive."""
     max_image_pixels: Annotated[int, Field(gt=0, le=80_000_000)] = 50_000_000
     """How many pixels a picture may have, all its frames together."""
+    max_unpacked_bytes: PositiveInt = 64 * 1024 * 1024
+    """How many bytes a gzip file may hold."""
+    clamav_url: Annotated[
+        str | None, Field(pattern=r"^(off|tcp://[^/?#\s@]+:\d{1,5}|unix:///[^?#\s]+)$")
+    ] = None
+    """Where ClamAV's daemon scans attached files: ``tcp://host:port`` or
+    ``unix:///path``. Production does without it only if this is ``off``."""
+    clamav_timeout_seconds: PositiveFloat = 30.0
+    """How long the scan of one file may take."""
     processor_secret: SecretStr = SecretStr("sandbox")
     """Signs the payment processor's notifications."""
     encryption_key: SecretStr = SecretStr("development")
@@ -288,6 +297,11 @@ class Settings(BaseSettings):
                 raise ValueError(
                     "production needs ROBOSURE_CORS_ORIGINS to be named, not *"
                 )
+            if self.clamav_url is None:
+                raise ValueError(
+                    "production needs a ROBOSURE_CLAMAV_URL that scans attached files; "
+                    "off, if they are not to be"
+                )
         return self
 
     def _database_is_anybodys(self) -> bool:
@@ -300,6 +314,11 @@ class Settings(BaseSettings):
     def encryption_keys(self) -> list[str]:
         """The keys for secrets: the first one encrypts, each decrypts."""
         return _keys_in(self.encryption_key)
+
+    @property
+    def scanner_url(self) -> str | None:
+        """Where files are scanned, if they are."""
+        return None if self.clamav_url == "off" else self.clamav_url
 
     @property
     def needs_second_factor(self) -> bool:

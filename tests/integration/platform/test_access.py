@@ -50,6 +50,7 @@ async def test_health_and_readiness_answer(api: ApiClient) -> None:
                 "redis": "ok",
                 # The tests' Redis is fast instead.
                 "durability": NOT_DURABLE,
+                "scanner": "off",
             },
         }
         missing = await client.get("/nothing-here")

@@ -246,4 +246,5 @@ async def test_readiness_says_that_redis_is_away(
         "database": "ok",
         "redis": "no answer",
         "durability": "no answer",
+        "scanner": "off",
     }

@@ -19,6 +19,7 @@ OWN: dict[str, Any] = {
     "issuer": "https://insurer.example",
     "processor_secret": "x",
     "encryption_key": "y" * 32,
+    "clamav_url": "unix:///run/clamav/clamd.ctl",
 }
 
 
@@ -130,6 +131,7 @@ def test_what_makes_no_sense_is_refused(
         (_but("issuer"), "ROBOSURE_ISSUER"),
         ({**OWN, "issuer": "http://insurer.example"}, "ROBOSURE_ISSUER"),
         ({**OWN, "cors_origins": "*"}, "ROBOSURE_CORS_ORIGINS"),
+        (_but("clamav_url"), "ROBOSURE_CLAMAV_URL"),
     ],
 )
 def test_production_refuses_defaults_for_ones_own_machine(
@@ -145,6 +147,22 @@ def test_production_refuses_defaults_for_ones_own_machine(
 def test_production_starts_with_its_own_secrets(database_url: str) -> None:
     own = {**OWN, "database_url": database_url}
     assert Settings(environment="production", **own).environment == "production"
+
+
+def test_production_scans_no_files_only_if_that_is_said() -> None:
+    assert Settings(environment="production", **OWN).scanner_url == OWN["clamav_url"]
+    off = Settings(environment="production", **{**OWN, "clamav_url": "off"})
+    assert off.scanner_url is None
+    assert Settings().scanner_url is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["on", "http://a:3310", "tcp://a", "tcp://a:b", "unix://run/a", "tcp://u@a:1"],
+)
+def test_what_is_no_address_of_a_scanner_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="clamav_url"):
+        Settings(clamav_url=url)
 
 
 def test_production_shows_neither_documents_nor_metrics_unless_told_to() -> None:
@@ -195,6 +213,7 @@ SECRETS = {
 OPEN = {
     "access_token_seconds",
     "azure_key_vault_url",
+    "clamav_url",
     "google_secret_endpoint",
     "google_secret_project",
     "password_page",

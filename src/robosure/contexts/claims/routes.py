@@ -143,7 +143,7 @@ async def read_timeline(
     "/claims/{claim_id}/attachments",
     summary="Attach a file",
     status_code=status.HTTP_201_CREATED,
-    responses=problems(404, 409, 413, 422),
+    responses=problems(404, 409, 413, 422, 503),
 )
 async def attach_file(
     claim_id: UUID,
@@ -158,7 +158,10 @@ async def attach_file(
     """Attach a picture, PDF, CSV, JSON, gzip or MP4 file; the same one only once.
 
     Which of these it is, its content tells: a media type that says otherwise is
-    refused, and the name given to it ends accordingly.
+    refused, and the name given to it ends accordingly. Text is UTF-8, a gzip file holds
+    JSON, lines of JSON or CSV, and a PDF has neither scripts nor other files nor a
+    password. Where files are scanned, `503` says that one cannot be now; it is not
+    kept.
     """
     upload = await uploads.inspect(
         await file.read(),

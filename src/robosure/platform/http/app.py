@@ -31,6 +31,7 @@ from robosure.platform.http.problems import install
 from robosure.platform.runtime import Runtime
 from robosure.platform.settings import Settings
 from robosure.platform.streams.bus import BusAwayError
+from robosure.platform.uploads import Scanner
 
 API_PREFIX: Final = "/api/v1"
 _KEYS_FRESH_SECONDS: Final = 300
@@ -60,7 +61,12 @@ class Readiness(OutputModel):
             "examples": [
                 {
                     "status": "ready",
-                    "checks": {"database": "ok", "redis": "ok", "durability": "ok"},
+                    "checks": {
+                        "database": "ok",
+                        "redis": "ok",
+                        "durability": "ok",
+                        "scanner": "ok",
+                    },
                 },
                 {
                     "status": "not ready",
@@ -68,6 +74,7 @@ class Readiness(OutputModel):
                         "database": "ok",
                         "redis": "no answer",
                         "durability": "no answer",
+                        "scanner": "off",
                     },
                 },
             ]
@@ -190,13 +197,15 @@ async def health() -> Health:
 async def ready(runtime: RuntimeDep, response: Response) -> Readiness:
     """Ask the database and Redis.
 
-    `durability` says how accepted events could be lost, if they could; that does not
-    make the process unready.
+    `durability` says how accepted events could be lost, if they could, and `scanner`
+    whether attached files can be scanned (`off` if they are not to be); neither makes
+    the process unready.
     """
     checks = {"database": await _database(runtime), "redis": await _redis(runtime)}
     works = all(answer == "ok" for answer in checks.values())
     response.status_code = 200 if works else 503
     checks["durability"] = await _durability(runtime)
+    checks["scanner"] = await _scanner(runtime)
     return Readiness(status="ready" if works else "not ready", checks=checks)
 
 
@@ -280,3 +289,10 @@ async def _durability(runtime: Runtime) -> str:
     except BusAwayError:
         return "no answer"
     return "; ".join(weaknesses) or "ok"
+
+
+async def _scanner(runtime: Runtime) -> str:
+    scanner = Scanner.of(runtime.settings)
+    if scanner is None:
+        return "off"
+    return "ok" if await scanner.is_there() else "no answer"

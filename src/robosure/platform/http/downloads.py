@@ -10,11 +10,15 @@ from fastapi import Response
 
 
 def download(content: bytes, *, name: str, media_type: str, sha256: str) -> Response:
-    """Answer with a file, its hash as its tag."""
+    """Answer with a file, its hash as its tag.
+
+    Text is UTF-8: other text is not taken in.
+    """
+    text = media_type.startswith("text/")
     return Response(
         content,
         headers={
-            "Content-Type": media_type,
+            "Content-Type": f"{media_type}; charset=utf-8" if text else media_type,
             "Content-Disposition": attachment(name),
             "ETag": f'"{sha256}"',
             "X-Content-Type-Options": "nosniff",

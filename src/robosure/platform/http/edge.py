@@ -29,7 +29,7 @@ from robosure.platform.security import (
 from robosure.platform.settings import Settings
 from robosure.platform.streams.pressure import Pressure
 from robosure.platform.streams.projections import Projection, StoredEvents
-from robosure.platform.uploads import Inspector
+from robosure.platform.uploads import Inspector, Scanner
 
 T = TypeVar("T")
 
@@ -148,9 +148,15 @@ def _cache(edge: EdgeDep) -> Cache:
 
 
 def _uploads(edge: EdgeDep) -> Inspector:
-    return edge.kept(
-        Inspector,
-        lambda made: Inspector(max_pixels=made.runtime.settings.max_image_pixels),
+    return edge.kept(Inspector, _inspector)
+
+
+def _inspector(edge: Edge) -> Inspector:
+    settings = edge.runtime.settings
+    return Inspector(
+        max_pixels=settings.max_image_pixels,
+        max_unpacked=settings.max_unpacked_bytes,
+        scanner=Scanner.of(settings),
     )
 
 

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from robosure.kernel.errors import DomainError, ErrorKind
 from robosure.platform.http.edge import methods_at, template_of
 from robosure.platform.http.idempotency_key import NAME as IDEMPOTENCY_KEY
-from robosure.platform.http.refusals import ACCESS_REFUSED, note_refusal
+from robosure.platform.http.refusals import note_security_event
 from robosure.platform.logging import get_logger, masked
 from robosure.platform.metrics import APP_ERRORS
 from robosure.platform.outages import (
@@ -110,8 +110,7 @@ async def problem_of(request: Request, error: Exception) -> Response:
     status = STATUS[error.kind]
     if error.kind is ErrorKind.STALE and "if-match" in request.headers:
         status = HTTPStatus.PRECONDITION_FAILED
-    if error.kind in ACCESS_REFUSED:
-        note_refusal(request, error)
+    note_security_event(request, error)
     headers: dict[str, str] = {}
     if error.kind in _RETRY_AFTER_SECONDS:
         headers["Retry-After"] = _RETRY_AFTER_SECONDS[error.kind]

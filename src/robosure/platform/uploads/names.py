@@ -7,7 +7,7 @@ from typing import Final
 
 _LONGEST: Final = 200
 _ENDINGS: Final = {
-    "application/gzip": (".gz", ".gzip", ".tgz"),
+    "application/gzip": (".gz", ".gzip"),
     "application/json": (".json",),
     "application/pdf": (".pdf",),
     "image/gif": (".gif",),

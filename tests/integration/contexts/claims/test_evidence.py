@@ -28,6 +28,8 @@ from tests.uploads import (
     a_gzip,
     a_pdf,
     a_picture,
+    encrypted,
+    with_a_script,
 )
 
 
@@ -182,7 +184,7 @@ async def test_the_same_content_is_attached_once(scene: Scene) -> None:
         (a_picture("JPEG"), "image/jpeg", "arm.jpeg"),
         (a_picture("HEIF"), "image/heic", "IMG_0042.HEIC"),
         (a_pdf(), "application/pdf", "offer.pdf"),
-        (CSV, "text/csv", "telemetry.csv"),
+        (CSV, "text/csv; charset=utf-8", "telemetry.csv"),
         (JSON, "application/json", "telemetry.json"),
         (a_gzip(), "application/gzip", "telemetry.json.gz"),
         (MP4, "video/mp4", "stop.mp4"),
@@ -195,7 +197,8 @@ async def test_what_robots_and_phones_make_is_taken(
     path = f"/claims/{await scene.report()}/attachments"
     files = a_file(content, name, content_type)
     attached = (await scene.holder.post(path, files=files)).json()
-    assert (attached["name"], attached["content_type"]) == (name, content_type)
+    found = content_type.partition(";")[0]
+    assert (attached["name"], attached["content_type"]) == (name, found)
     answer = await scene.admin.get(f"{path}/{attached['id']}/content")
     assert answer.content == content
     assert answer.headers["content-type"] == content_type
@@ -216,6 +219,15 @@ async def test_what_robots_and_phones_make_is_taken(
         (a_file(PNG[:40]), "image_unreadable"),
         (a_file(b"GIF89a=1;alert(1)//", "a.gif", "image/gif"), "image_unreadable"),
         (a_file(a_bomb()), "image_too_large"),
+        (a_file("Größe,m\n1,2\n".encode("cp1252"), "a.csv", ""), "text_not_utf8"),
+        (a_file(a_pdf()[:-20], "a.pdf", ""), "document_unreadable"),
+        (a_file(a_pdf(with_a_script), "a.pdf", ""), "document_active"),
+        (a_file(a_pdf(encrypted), "a.pdf", ""), "document_encrypted"),
+        (a_file(MP4[:-20], "a.mp4", ""), "recording_unreadable"),
+        (a_file(a_gzip(JSON)[:-9], "a.gz", ""), "archive_unreadable"),
+        (a_file(a_gzip(PAGE), "a.gz", ""), "archive_content_not_allowed"),
+        (a_file(a_gzip(bytes(2**23)), "a.gz", ""), "archive_content_not_allowed"),
+        (a_file(a_gzip(b"1,2\n" * 2**20), "a.gz", ""), "archive_too_large"),
     ],
     ids=map(str, count()),
 )

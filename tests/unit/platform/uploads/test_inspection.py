@@ -17,9 +17,9 @@ ALLOWED = {"image/png", "text/csv"}
 
 
 async def inspected(content: bytes, declared: str | None = None) -> str:
-    upload = await Inspector(max_pixels=10_000).inspect(
-        content, name="../arm.png", declared=declared, allowed=ALLOWED
-    )
+    upload = await Inspector(
+        max_pixels=10_000, max_unpacked=10_000, scanner=None
+    ).inspect(content, name="../arm.png", declared=declared, allowed=ALLOWED)
     assert upload.content == content
     return f"{upload.name} {upload.content_type}"
 
@@ -58,7 +58,7 @@ async def test_the_event_loop_goes_on_and_two_are_inspected_at_once() -> None:
         asyncio.run_coroutine_threadsafe(release.wait(), loop).result(10)
         return "image/png"
 
-    inspector = Inspector(max_pixels=10_000)
+    inspector = Inspector(max_pixels=10_000, max_unpacked=10_000, scanner=None)
     with patch.object(inspection, "kind_of", kind_of):
         waiting = [
             asyncio.create_task(
