@@ -16,6 +16,7 @@ from robosure.platform.http.app import build_app
 from robosure.platform.http.edge import Edge
 from robosure.platform.http.messages import install_messages
 from robosure.platform.jobs import celery_app, celery_sender, install_sender
+from robosure.platform.log_export import exporting_logs
 from robosure.platform.privacy.records import PlatformRecords
 from robosure.platform.runtime import Runtime, open_runtime, settle
 from robosure.platform.security import Passwords, RoleCatalogue, Tokens
@@ -55,11 +56,12 @@ def create_app(
     @asynccontextmanager
     async def live(app: FastAPI) -> AsyncIterator[None]:
         configure_tracing(settings, service="robosure-api")
-        async with runtime or open_runtime(settings) as opened:
-            edge = app.state.edge = _edge(opened, everything)
-            settle()
-            async with edge.pressure.watched():
-                yield
+        with exporting_logs(settings, service="robosure-api"):
+            async with runtime or open_runtime(settings) as opened:
+                edge = app.state.edge = _edge(opened, everything)
+                settle()
+                async with edge.pressure.watched():
+                    yield
 
     install_sender(celery_sender(celery_app(settings)))
     app = build_app(

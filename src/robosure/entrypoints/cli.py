@@ -252,15 +252,23 @@ def monitor(
 def serve(
     contexts: Contexts = None, *, host: Host = "127.0.0.1", port: Port = 8000
 ) -> None:
-    """Serve the HTTP API."""
+    """Serve the HTTP API; over TLS with a certificate and its key.
+
+    Those are [bold]ROBOSURE_TLS_CERTIFICATE_FILE[/] and [bold]ROBOSURE_TLS_KEY_FILE[/];
+    in production without them, [bold]ROBOSURE_TLS_ENDS_AT_PROXY[/] must say that a
+    proxy does it.
+    """
     import uvicorn
 
     from robosure.entrypoints.api import create_app
     from robosure.platform.logging import configure_logging
     from robosure.platform.settings import get_settings
+    from robosure.platform.tls.server import certificate_of
 
     with one_line_errors():
-        configure_logging(get_settings())
+        settings = get_settings()
+        configure_logging(settings)
+        certificate = certificate_of(settings)
         uvicorn.run(
             create_app(contexts or ()),
             host=host,
@@ -271,7 +279,42 @@ def serve(
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=10,
+            ssl_context_factory=None if certificate is None else certificate.context,
         )
+
+
+@app.command()
+def doctor(
+    *,
+    url: Annotated[
+        str,
+        typer.Option(help="The deployment, as its clients reach it: https://..."),
+    ],
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file of the authorities to trust instead of those that everybody "
+            "does: for a deployment within one's own network.",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    http_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Where plain HTTP would be served.")
+    ] = 80,
+    as_json: AsJson = False,
+) -> None:
+    """Check from outside how a deployment protects who connects to it.
+
+    Which TLS and suites it takes, whether clients trust its certificate and for how
+    long, whether it keeps browsers to TLS, and what it answers in the clear. Ends with
+    1 if something is wrong.
+    """
+    from robosure.entrypoints.doctor.command import run_doctor
+
+    with one_line_errors():
+        run_doctor(url, ca_file=ca_file, http_port=http_port, as_json=as_json)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from celery.exceptions import SecurityWarning
 from robosure.entrypoints.registry import load
 from robosure.platform import housekeeping
 from robosure.platform.jobs import Job, celery_app, register
+from robosure.platform.log_export import begin_export
 from robosure.platform.logging import configure_logging
 from robosure.platform.settings import get_settings
 
@@ -44,5 +45,6 @@ def run_beat() -> None:
     """Send scheduled jobs until SIGTERM."""
     settings = get_settings()
     configure_logging(settings)
+    begin_export(settings, service="robosure-beat")
     app = celery_app(settings, all_jobs())
     app.start(["--quiet", "beat", f"--loglevel={settings.log_level}", "--pidfile="])

@@ -15,6 +15,7 @@ from robosure.platform.context import Context
 from robosure.platform.database.behalf import PLATFORM, on_behalf_of
 from robosure.platform.events import context_of
 from robosure.platform.jobs import celery_app, celery_sender, install_sender
+from robosure.platform.log_export import exporting_logs
 from robosure.platform.logging import LoggerMixin, get_logger
 from robosure.platform.runtime import Runtime, open_runtime, settle
 from robosure.platform.settings import Settings
@@ -176,13 +177,14 @@ async def work(settings: Settings, names: Sequence[str] = ()) -> None:
         loop.add_signal_handler(number, stop.set)
     configure_tracing(settings, service="robosure-worker")
     install_sender(celery_sender(celery_app(settings)))
-    async with open_runtime(settings) as runtime:
-        streams = Streams(runtime, load(names))
-        get_logger().info(
-            "platform.worker.start_completed", groups=len(streams.readers)
-        )
-        settle()
-        leaving = asyncio.create_task(_leave(stop))
-        await streams.run(stop)
-        leaving.cancel()
-    get_logger().info("platform.worker.stop_completed")
+    with exporting_logs(settings, service="robosure-worker"):
+        async with open_runtime(settings) as runtime:
+            streams = Streams(runtime, load(names))
+            get_logger().info(
+                "platform.worker.start_completed", groups=len(streams.readers)
+            )
+            settle()
+            leaving = asyncio.create_task(_leave(stop))
+            await streams.run(stop)
+            leaving.cancel()
+        get_logger().info("platform.worker.stop_completed")

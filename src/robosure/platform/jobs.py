@@ -24,10 +24,12 @@ from robosure.kernel.ids import uuid7
 from robosure.platform.correlation import Correlation, correlated, current
 from robosure.platform.database.behalf import PLATFORM, on_behalf_of
 from robosure.platform.database.session import WriteSession
+from robosure.platform.log_export import begin_export, end_export
 from robosure.platform.logging import configure_logging
 from robosure.platform.metrics import JOBS
 from robosure.platform.runtime import Runtime, open_runtime
 from robosure.platform.settings import Settings
+from robosure.platform.tls.trust import trust_of_redis
 from robosure.platform.tracing import configure_tracing, span
 
 
@@ -130,8 +132,10 @@ def celery_app(settings: Settings, jobs: Iterable[Job] = ()) -> Celery:
     Acknowledged late: a worker that dies gives the job back. Scheduled runs that were
     missed for longer than their period are dropped, since the next one does the same.
     """
-    app = Celery("robosure", broker=settings.redis_url.get_secret_value())
+    broker = settings.redis_url.get_secret_value()
+    app = Celery("robosure", broker=broker)
     app.conf.update(
+        broker_use_ssl=trust_of_redis(broker, settings.ca_file) or None,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_ignore_result=True,
@@ -211,9 +215,11 @@ def register(app: Celery, settings: Settings, jobs: Iterable[Job]) -> None:
     def configure(**_: Any) -> None:
         configure_logging(settings)
         configure_tracing(settings, service="robosure-jobs")
+        begin_export(settings, service="robosure-jobs")
 
     def close(**_: Any) -> None:
         process.close()
+        end_export()
 
     setup_logging.connect(configure, weak=False)
     worker_process_init.connect(configure, weak=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from datetime import date
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Final
@@ -126,34 +126,29 @@ def _mask_text(text: str) -> str:
     return _EMAIL.sub(r"\1***@\2", _SECRET_PAIR.sub(rf"\1{HIDDEN}", text))
 
 
+_SHARED: Final[tuple[Processor, ...]] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+    structlog.processors.format_exc_info,
+    mask,
+)
+"""What becomes of a line before it is written, whoever logged it."""
+
+
 def configure_logging(settings: Settings) -> None:
     """Send structlog and the standard library's logging through one pipeline."""
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
-        mask,
-    ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_rendering(settings),
-            ],
-        )
-    )
+    handler.setFormatter(_as_text() if settings.log_format == "console" else as_json())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
@@ -182,17 +177,31 @@ class _Seldom(logging.Filter):
         return True
 
 
-def _rendering(settings: Settings) -> Iterator[Processor]:
-    if settings.log_format == "console":
-        yield one_line
-        yield structlog.dev.ConsoleRenderer(
+def as_json() -> logging.Formatter:
+    """Return what makes one JSON object of a line."""
+    return _formatter(structlog.processors.JSONRenderer(serializer=_dump))
+
+
+def _as_text() -> logging.Formatter:
+    return _formatter(
+        one_line,
+        structlog.dev.ConsoleRenderer(
             # Rich would show the values of every variable, slowly, secrets included.
             exception_formatter=structlog.dev.plain_traceback,
             colors=False,
             pad_event_to=44,
-        )
-    else:
-        yield structlog.processors.JSONRenderer(serializer=_dump)
+        ),
+    )
+
+
+def _formatter(*rendering: Processor) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_SHARED,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *rendering,
+        ],
+    )
 
 
 def _dump(value: MutableMapping[str, Any], **_: Any) -> str:

@@ -13,6 +13,7 @@ import aiosmtplib
 
 from robosure.kernel.errors import Invalid, Unavailable
 from robosure.platform.settings import Settings
+from robosure.platform.tls.trust import trusting
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class SmtpMailer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._trust = trusting(settings.ca_file)
 
     async def send(self, message: Message) -> None:
         """Submit to the server, with STARTTLS or TLS as configured."""
@@ -104,6 +106,7 @@ class SmtpMailer:
             use_tls=settings.smtp_security == "tls",
             start_tls=settings.smtp_security == "starttls",
             timeout=settings.outgoing_timeout_seconds,
+            tls_context=self._trust,
         )
 
 

@@ -19,10 +19,13 @@ from robosure.platform.cache import Cache
 from robosure.platform.client import HttpClient
 from robosure.platform.database.session import Database
 from robosure.platform.files import FileStorage, LocalFiles
+from robosure.platform.logging import get_logger
 from robosure.platform.mail import Mailer, mailer_from
 from robosure.platform.settings import Settings
 from robosure.platform.streams.bus import EventBus
 from robosure.platform.streams.opening import open_bus
+from robosure.platform.tls.services import unprotected
+from robosure.platform.tls.trust import trust_of_redis
 
 _YOUNG_OBJECTS: Final = 50_000
 
@@ -48,6 +51,7 @@ async def open_runtime(
 ) -> AsyncIterator[Runtime]:
     """Open what the settings name; connections are made when they are first used."""
     clock = clock or SystemClock()
+    warn_of_unprotected(settings)
     database = Database.from_settings(settings, clock=clock)
     redis = connect_redis(settings)
     bus = open_bus(settings, redis)
@@ -70,6 +74,15 @@ async def open_runtime(
         await database.close()
 
 
+def warn_of_unprotected(settings: Settings) -> None:
+    """Log which services production is told to reach without checked TLS."""
+    if settings.environment == "production":
+        for service, remedy in unprotected(settings).items():
+            get_logger().warning(
+                "platform.tls.service_unprotected", service=service, remedy=remedy
+            )
+
+
 def settle() -> None:
     """Let the garbage collector pass over what this process has made so far.
 
@@ -84,8 +97,10 @@ def settle() -> None:
 
 def connect_redis(settings: Settings) -> Redis:
     """Return a client that retries a lost connection for about a second."""
+    url = settings.redis_url.get_secret_value()
     redis = Redis.from_url(
-        settings.redis_url.get_secret_value(),
+        url,
+        **trust_of_redis(url, settings.ca_file),
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 4),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
         health_check_interval=15,

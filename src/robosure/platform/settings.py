@@ -14,17 +14,19 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    FilePath,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -35,6 +37,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from robosure.platform.tls.services import Service, unprotected
 from robosure.platform.vaults import sources_of
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -83,6 +86,25 @@ class Settings(BaseSettings):
         env_file=".env", env_prefix="ROBOSURE_", extra="ignore", frozen=True,
         env_ignore_empty=True, populate_by_name=True, hide_input_in_errors=True,
     )  # fmt: skip
+
+    # --- TLS: what is shown to who connects, and asked of whom we connect to ----------
+    # Before what it concerns: the database's URL is completed by it.
+    tls_certificate_file: Path | None = None
+    """PEM file of the certificate, with its chain, that the API shows; renewed files
+    are shown without a new start."""
+    tls_key_file: Path | None = None
+    """PEM file of its key."""
+    tls_ends_at_proxy: bool = False
+    """States that a proxy in front, one of the trusted, ends TLS for the API."""
+    ca_file: FilePath | None = None
+    """PEM file of authorities whose certificates PostgreSQL, Redis, Kafka, the mail
+    server and the collector may show, besides those that the system trusts."""
+    unprotected_services: Listed[Service] = ()
+    """Services that production may reach without TLS, or without checking their
+    certificates, since their network is nobody else's."""
+    otlp_logs: bool = False
+    """Whether lines of the log go to the collector as well."""
+    # ----------------------------------------------------------------------------------
 
     database_url: Annotated[
         SecretStr,
@@ -303,6 +325,46 @@ class Settings(BaseSettings):
                     "off, if they are not to be"
                 )
         return self
+
+    # --- TLS --------------------------------------------------------------------------
+
+    @field_validator("database_url")
+    @classmethod
+    def _names_authorities(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        """Have a database's URL say whose certificates are good, if it checks any."""
+        text, ca_file = url.get_secret_value(), info.data.get("ca_file")
+        said = parse_qs(urlsplit(text).query)
+        checks = "verify" in "".join(said.get("sslmode", []) + said.get("ssl", []))
+        if ca_file is None or not checks or "sslrootcert" in said:
+            return url
+        return SecretStr(f"{text}&sslrootcert={quote(str(ca_file))}")
+
+    @model_validator(mode="after")
+    def _speaks_tls(self) -> Self:
+        """Refuse half of a certificate, and in production what is not protected."""
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError(
+                "ROBOSURE_TLS_CERTIFICATE_FILE and ROBOSURE_TLS_KEY_FILE belong "
+                "together"
+            )
+        if self.otlp_logs and self.otlp_endpoint is None:
+            raise ValueError("ROBOSURE_OTLP_LOGS needs a ROBOSURE_OTLP_ENDPOINT")
+        if self.tls_ends_at_proxy and not self.trusted_proxies:
+            raise ValueError(
+                "ROBOSURE_TLS_ENDS_AT_PROXY needs ROBOSURE_TRUSTED_PROXIES: only "
+                "their X-Forwarded-Proto is believed"
+            )
+        if self.environment == "production":
+            for service, remedy in unprotected(self).items():
+                if service not in self.unprotected_services:
+                    raise ValueError(
+                        f"production needs TLS to {service}, with its certificate "
+                        f"checked: {remedy}; or name it in "
+                        "ROBOSURE_UNPROTECTED_SERVICES, if its network is yours alone"
+                    )
+        return self
+
+    # ----------------------------------------------------------------------------------
 
     def _database_is_anybodys(self) -> bool:
         if "database_url" not in self.model_fields_set:

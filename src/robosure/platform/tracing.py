@@ -35,9 +35,10 @@ def configure_tracing(settings: Settings, *, service: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - see above
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - see above
 
+    from robosure.platform.collector import connection_to  # noqa: PLC0415 - see above
+
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}))
-    endpoint = settings.otlp_endpoint.get_secret_value().rstrip("/")
-    exporter = OTLPSpanExporter(f"{endpoint}/v1/traces")
+    exporter = OTLPSpanExporter(**connection_to(settings, "/v1/traces"))
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     _tracer = provider.get_tracer("robosure")

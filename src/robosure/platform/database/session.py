@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy import event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.pool import NullPool
@@ -25,6 +25,7 @@ from robosure.kernel.aggregate import Aggregate
 from robosure.kernel.errors import DomainError, Stale
 from robosure.kernel.time import Clock, SystemClock
 from robosure.platform.database.behalf import BehalfConnection
+from robosure.platform.database.connecting import engine_for
 from robosure.platform.logging import get_logger
 from robosure.platform.metrics import DATABASE_QUERY_SECONDS
 from robosure.platform.outages import DATA_EXCEPTION
@@ -80,7 +81,7 @@ class Database:
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
-        self.engine: AsyncEngine = create_async_engine(
+        self.engine: AsyncEngine = engine_for(
             url, json_serializer=_dump_json, json_deserializer=orjson.loads,
             pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True,
             hide_parameters=True,  # errors are logged; what they hold must not be
@@ -206,7 +207,7 @@ def constraint_of(error: IntegrityError) -> str | None:
 
 def throwaway_engine(url: str) -> AsyncEngine:
     """Return an engine that keeps no connection, for one-off administration."""
-    return create_async_engine(url, poolclass=NullPool)
+    return engine_for(url, poolclass=NullPool)
 
 
 def clock_of(session: Session) -> Clock:

@@ -29,9 +29,8 @@ def client_address(scope: Scope, settings: Settings) -> str:
     ``settings.trusted_proxies``. Then it is the last address in ``X-Forwarded-For``
     that is none; what cannot be read ends the search, at the proxy that passed it on.
     """
-    client = scope.get("client")
-    address = _plain(client[0]) if client else UNKNOWN
-    if not settings.trusted_proxies or not _trusted(address, settings.trusted_proxies):
+    address = _peer(scope)
+    if not is_from_proxy(scope, settings):
         return address
     for hop in reversed(_forwarded_for(scope)):
         before = _plain(_without_port(hop.strip()))
@@ -41,6 +40,12 @@ def client_address(scope: Scope, settings: Settings) -> str:
         if not _trusted(address, settings.trusted_proxies):
             break
     return address
+
+
+def is_from_proxy(scope: Scope, settings: Settings) -> bool:
+    """Whether who connects is a proxy of ``settings.trusted_proxies``."""
+    proxies = settings.trusted_proxies
+    return bool(proxies) and _trusted(_peer(scope), proxies)
 
 
 @lru_cache(maxsize=10_000)
@@ -53,6 +58,11 @@ def source_of(address: str) -> str:
     if isinstance(ip, ipaddress.IPv6Address):
         return str(ipaddress.IPv6Network((ip, 64), strict=False))
     return address
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return _plain(client[0]) if client else UNKNOWN
 
 
 def _forwarded_for(scope: Scope) -> list[str]:

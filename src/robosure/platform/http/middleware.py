@@ -29,6 +29,7 @@ from robosure.platform.http.limits import (
     headers_of,
 )
 from robosure.platform.http.problems import problem_of, problem_response
+from robosure.platform.http.transport import refuse_plain, scheme_of
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import HTTP_REQUEST_SECONDS
 from robosure.platform.settings import Settings
@@ -56,7 +57,9 @@ class EdgeMiddleware(LoggerMixin):
         self._app = app
         self._max_body_bytes = settings.max_body_bytes
         self._max_body_seconds = settings.max_body_seconds
+        self._settings = settings
         self._hosts = settings.allowed_hosts
+        self._tls_only = settings.environment == "production"
         self._always = headers_for(settings)
         self._express = express
         self._classes = classes
@@ -67,6 +70,7 @@ class EdgeMiddleware(LoggerMixin):
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        scope["scheme"] = scheme_of(scope, self._settings)
         presented = headers.get(b"x-request-id", b"")
         known = _REQUEST_ID.fullmatch(presented)
         request_id = presented.decode() if known else str(uuid7())
@@ -101,7 +105,9 @@ class EdgeMiddleware(LoggerMixin):
             kind = self._classes.of(scope["method"], scope["path"])
             if kind is not None:
                 await RateLimits.of(scope["app"].state.edge).count_address(scope, kind)
-            if self._hosts and not self._is_served(scope, headers):
+            if self._tls_only and not _may_be_answered(scope):
+                await refuse_plain(scope, receive, answer)
+            elif self._hosts and not self._is_served(scope, headers):
                 await _refuse_host(scope, receive, answer)
             elif not await _refused(body, scope, receive, answer):
                 send = _Unless(body, answer)
@@ -152,6 +158,11 @@ class EdgeMiddleware(LoggerMixin):
                 status=status,
                 duration_ms=round(seconds * 1000, 1),
             )
+
+
+def _may_be_answered(scope: Scope) -> bool:
+    """Whether it came over TLS; probes come from within, to the address."""
+    return scope["scheme"] == "https" or scope["path"] in UNLIMITED
 
 
 async def _refused(body: Body, scope: Scope, receive: Receive, answer: _Answer) -> bool:

@@ -21,4 +21,4 @@ def open_bus(settings: Settings, redis: Redis) -> EventBus:
     name = settings.event_bus.get_secret_value()
     if name == _REDIS:
         return RedisBus(redis)
-    return KafkaBus(Kafka.from_url(name))
+    return KafkaBus(Kafka.from_url(name, ca_file=settings.ca_file))

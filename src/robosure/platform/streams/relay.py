@@ -12,6 +12,7 @@ from typing import Any, Final
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
+from robosure.platform.database.connecting import connect
 from robosure.platform.database.session import Database, WriteSession
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import OUTBOX_DEPTH, OUTBOX_OLDEST_SECONDS
@@ -99,7 +100,7 @@ class Relay(LoggerMixin):
         """Keep a connection that hears NOTIFY; lose it and polling goes on alone."""
         while True:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                connection = await asyncpg.connect(self._listen_url)
+                connection = await connect(self._listen_url)
                 try:
                     lost = asyncio.Event()
                     connection.add_termination_listener(_setting(lost))

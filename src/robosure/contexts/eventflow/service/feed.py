@@ -29,6 +29,7 @@ from robosure.platform.database import (
     writers,
 )
 from robosure.platform.database.behalf import PLATFORM, on_behalf_of
+from robosure.platform.database.connecting import connect
 from robosure.platform.logging import LoggerMixin, get_logger
 from robosure.platform.outbox import CHANNEL as FACTS_TOLD
 from robosure.platform.runtime import Runtime
@@ -172,7 +173,7 @@ class Feed(LoggerMixin):
         """Keep a connection that hears when something was stored or told."""
         while True:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                connection = await asyncpg.connect(self._listen_url)
+                connection = await connect(self._listen_url)
                 try:
                     lost = asyncio.Event()
                     connection.add_termination_listener(_setting(lost))

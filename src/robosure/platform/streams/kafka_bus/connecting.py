@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -29,6 +29,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]  # has no types
 )
 
 from robosure.platform.streams.bus import BusAwayError
+from robosure.platform.tls.trust import trusting
 
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of an entry; a body and what is added to it are smaller."""
@@ -76,11 +77,13 @@ class Kafka:
     patience_seconds: float = 10.0
 
     @classmethod
-    def from_url(cls, url: str, **changes: float) -> Kafka:
+    def from_url(
+        cls, url: str, *, ca_file: Path | None = None, **changes: float
+    ) -> Kafka:
         """Read ``kafka://[user:password@]host[:port][,host[:port]]``.
 
-        ``kafkas`` means TLS, by the certificates that the system trusts. A user means
-        SASL, ``?mechanism=`` SCRAM-SHA-512 unless it says otherwise.
+        ``kafkas`` means TLS, by certificates that the system or ``ca_file`` trusts. A
+        user means SASL, ``?mechanism=`` SCRAM-SHA-512 unless it says otherwise.
 
         Raises:
             ValueError: it is no such URL.
@@ -92,7 +95,7 @@ class Kafka:
         secure = parts.scheme == "kafkas"
         security: dict[str, Any] = {}
         if secure:
-            security["ssl_context"] = ssl.create_default_context()
+            security["ssl_context"] = trusting(ca_file)
         if credentials:
             user, _, password = credentials.partition(":")
             mechanism = parse_qs(parts.query).get("mechanism", ["SCRAM-SHA-512"])[0]

@@ -1,0 +1,1 @@
+"""``robosure doctor``: how a deployment protects who connects to it, from outside."""

@@ -1,0 +1,1 @@
+"""TLS: what is offered to who connects, what is asked of whom we connect to."""
