@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from typing import Any
 
 import httpx
@@ -81,13 +82,17 @@ async def test_in_production_browsers_are_kept_to_tls(
     runtime: Runtime, clock: FixedClock
 ) -> None:
     async with serving(runtime, environment="production").anonymous() as client:
-        answer = await client.get("/nowhere")
+        answer = await client.get("https://robosure.test/api/v1/nowhere")
+    assert answer.status_code == 404
     assert answer.headers["strict-transport-security"] == (
         "max-age=31536000; includeSubDomains"
     )
 
 
-@pytest.mark.parametrize("path", ["/me", "/nowhere", "http://robosure.test/health"])
+# --- over TLS only --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/me", "/nowhere", "http://robosure.test/docs"])
 async def test_who_asks_without_tls_is_not_led_to_it(
     runtime: Runtime, clock: FixedClock, path: str
 ) -> None:
@@ -96,8 +101,80 @@ async def test_who_asks_without_tls_is_not_led_to_it(
         for method in ("GET", "POST"):
             answer = await client.request(method, path)
             assert answer.request.url.scheme == "http"
+            assert (answer.status_code, code_of(answer)) == (403, "https_required")
+            assert answer.headers["connection"] == "close"
             assert not answer.has_redirect_location
             assert "location" not in answer.headers
+
+
+async def test_in_the_clear_not_even_the_express_lane_answers(
+    runtime: Runtime, clock: FixedClock
+) -> None:
+    async with serving(runtime, environment="production").as_("admin") as client:
+        plain = await client.post("/events", json={})
+        secure = await client.post("https://robosure.test/api/v1/events", json={})
+    assert (plain.status_code, code_of(plain)) == (403, "https_required")
+    assert code_of(secure) != "https_required"
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+async def test_who_watches_over_the_process_is_answered_at_its_address(
+    runtime: Runtime, clock: FixedClock, path: str
+) -> None:
+    async with serving(runtime, environment="production").anonymous() as client:
+        answer = await client.get(f"http://robosure.test{path}")
+    assert answer.status_code == 200
+
+
+BEHIND = {"trusted_proxies": (ip_network("127.0.0.0/8"),)}
+ELSEWHERE = {"trusted_proxies": (ip_network("10.0.0.0/8"),)}
+
+
+@pytest.mark.parametrize(
+    ("proxies", "came", "served"),
+    [
+        (BEHIND, ("http", ["https"]), True),
+        (BEHIND, ("http", ["HTTPS"]), True),
+        (BEHIND, ("http", ["https, https"]), True),
+        (BEHIND, ("http", []), False),
+        (BEHIND, ("http", ["http"]), False),
+        (BEHIND, ("http", [""]), False),
+        # the client wrote one itself, and the proxy added what it saw
+        (BEHIND, ("http", ["https", "http"]), False),
+        (BEHIND, ("http", ["https,http"]), False),
+        # a proxy that came over TLS tells of a client that did not
+        (BEHIND, ("https", ["http"]), False),
+        (BEHIND, ("https", []), True),
+        # anybody can write it
+        ({}, ("http", ["https"]), False),
+        (ELSEWHERE, ("http", ["https"]), False),
+        (ELSEWHERE, ("https", ["http"]), True),
+    ],
+)
+async def test_only_a_trusted_proxy_is_believed_that_a_client_came_over_tls(
+    runtime: Runtime,
+    clock: FixedClock,
+    proxies: dict[str, Any],
+    came: tuple[str, list[str]],
+    served: bool,
+) -> None:
+    scheme, told = came
+    web = serving(runtime, environment="production", **proxies)
+    headers = [("X-Forwarded-Proto", each) for each in told]
+    async with web.as_("admin") as client:
+        url = f"{scheme}://robosure.test/api/v1/me"
+        answer = await client.get(url, headers=headers)
+    assert answer.status_code == (200 if served else 403)
+
+
+async def test_behind_a_proxy_nobody_is_led_back_to_plain_http(
+    runtime: Runtime, clock: FixedClock
+) -> None:
+    web = serving(runtime, environment="production", **BEHIND)
+    async with web.as_("admin") as client:
+        headers = {"X-Forwarded-Proto": "https"}
+        answer = await client.get("/me/", headers=headers)
+    assert not answer.headers.get("location", "").startswith("http://")
 
 
 async def test_what_an_answer_says_itself_counts_and_is_said_once(

@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from robosure.platform.settings import Settings, get_settings
 
 OWN: dict[str, Any] = {
-    "database_url": "postgresql://robosure:9f2b@db/robosure",
+    "database_url": "postgresql://robosure:9f2b@db/robosure?sslmode=verify-full",
     "signing_key_files": "key.pem",
     "issuer": "https://insurer.example",
     "processor_secret": "x",
@@ -142,7 +142,8 @@ def test_production_refuses_defaults_for_ones_own_machine(
 
 
 @pytest.mark.parametrize(
-    "database_url", ["postgresql://robosure:9f2b@db/x", "postgresql://robosure@/x"]
+    "database_url",
+    ["postgresql://robosure:9f2b@db/x?sslmode=verify-full", "postgresql://robosure@/x"],
 )
 def test_production_starts_with_its_own_secrets(database_url: str) -> None:
     own = {**OWN, "database_url": database_url}
