@@ -45,7 +45,7 @@ def strangers(tmp_path: Path) -> Authority:
 
 
 def trusting(authority: Authority | None, **values: Any) -> Settings:
-    ca_file = authority and authority.ca_file
+    ca_file = None if authority is None else authority.ca_file
     return Settings(_env_file=None, ca_file=ca_file, **values)
 
 
@@ -67,7 +67,8 @@ async def selected(settings: Settings) -> int:
     database = Database.from_settings(settings)
     try:
         async with database.engine.connect() as connection:
-            return (await connection.execute(text("SELECT 1"))).scalar_one()
+            found: int = (await connection.execute(text("SELECT 1"))).scalar_one()
+            return found
     finally:
         await database.close()
 
@@ -162,7 +163,8 @@ def reach_broker(settings: Settings) -> None:
     app = celery_app(settings)
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
-        connection.default_channel.client.ping()
+        channel: Any = connection.default_channel
+        channel.client.ping()
 
 
 # --- Kafka ----------------------------------------------------------------------------
@@ -193,12 +195,11 @@ def server(request: pytest.FixtureRequest) -> Iterator[Any]:
     started: list[Controller] = []
 
     def start(security: str, context: ssl.SSLContext) -> Controller:
-        tls = {"ssl_context": context} if security == "tls" else {}
-        before = {} if tls else {"tls_context": context, "require_starttls": True}
+        tls: dict[str, Any] = {"tls_context": context, "require_starttls": True}
+        if security == "tls":
+            tls = {"ssl_context": context}
         # Port 0 would do, but for the controller, which asks it whether it is up.
-        controller = Controller(
-            Sink(), hostname=LOOPBACK, port=a_free_port(), **tls, **before
-        )
+        controller = Controller(Sink(), hostname=LOOPBACK, port=a_free_port(), **tls)
         controller.start()
         started.append(controller)
         return controller

@@ -194,9 +194,8 @@ def test_production_does_not_serve_plain_http(
 def test_production_takes_a_proxys_word_only_if_it_is_told_which_proxy() -> None:
     with pytest.raises(ValidationError, match="ROBOSURE_TRUSTED_PROXIES"):
         Settings(_env_file=None, tls_ends_at_proxy=True, **OWN)
-    settings = Settings(
-        _env_file=None, tls_ends_at_proxy=True, **OWN, trusted_proxies="10.0.0.0/8"
-    )
+    told: dict[str, Any] = {**OWN, "trusted_proxies": "10.0.0.0/8"}
+    settings = Settings(_env_file=None, tls_ends_at_proxy=True, **told)
     assert certificate_of(settings) is None
     # elsewhere, plain HTTP is what one's own machine speaks
     assert certificate_of(Settings(_env_file=None)) is None

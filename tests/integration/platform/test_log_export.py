@@ -128,7 +128,7 @@ def to(collector: Collector, authority: Authority | None, **values: Any) -> Sett
     return Settings(
         _env_file=None,
         otlp_endpoint=SecretStr(f"https://{LOOPBACK}:{collector.port}"),
-        ca_file=authority and authority.ca_file,
+        ca_file=None if authority is None else authority.ca_file,
         **{"otlp_logs": True, **values},
     )
 

@@ -88,7 +88,6 @@ def test_production_takes_a_secret_from_a_file(
     monkeypatch.setenv("ROBOSURE_SIGNING_KEY_FILES", "key.pem")
     monkeypatch.setenv("ROBOSURE_ISSUER", "https://insurer.example")
     monkeypatch.setenv("ROBOSURE_CLAMAV_URL", "off")
-    (secrets / "database_url").write_text("postgres://a:9f2b@db/x")
     (secrets / "database_url").write_text("postgres://a:9f2b@db/x?sslmode=verify-full")
     (secrets / "robosure_processor_secret").write_text("x")
     with pytest.raises(ValueError, match="ROBOSURE_ENCRYPTION_KEY"):

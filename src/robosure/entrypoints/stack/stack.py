@@ -166,6 +166,11 @@ class Stack:
         content: StackFile,
         work: Callable[[Running], Awaitable[_Result]],
     ) -> _Result:
+        if self._environ.get("ROBOSURE_TLS_CERTIFICATE_FILE"):
+            raise StackError(
+                "the stack of one machine speaks plain HTTP; to serve over TLS with "
+                "ROBOSURE_TLS_CERTIFICATE_FILE, use robosure serve, work and jobs"
+            )
         await self._start_servers(supervisor, content)
         environment = self.environment(content)
         for step in ("migrate", "seed"):
