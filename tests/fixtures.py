@@ -18,14 +18,13 @@ from sqlalchemy.engine import make_url
 
 from robosure.entrypoints.api import create_app
 from robosure.entrypoints.registry import load
-from robosure.entrypoints.worker import Streams
 from robosure.platform.database import Database, metadata
 from robosure.platform.database.session import throwaway_engine
 from robosure.platform.jobs import install_sender
 from robosure.platform.runtime import Runtime, open_runtime
 from robosure.platform.settings import Settings
 from tests.servers import TEMPLATE
-from tests.support import ApiClient, Deferred, Delivery, FixedClock
+from tests.support import ApiClient, Deferred, Delivery, FixedClock, WaitingStreams
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +128,7 @@ def api(
 def deliver(runtime: Runtime, clock: FixedClock, deferred: Deferred) -> Delivery:
     """Runs streams and deferred jobs until nothing is left."""
     install_sender(deferred.send)
-    return Delivery(runtime, Streams(runtime, load()), deferred)
+    return Delivery(runtime, WaitingStreams(runtime, load()), deferred)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import httpx
@@ -14,11 +14,14 @@ from fastapi import FastAPI
 
 from robosure.entrypoints.worker import Streams
 from robosure.kernel.ids import uuid7
+from robosure.platform.context import Context
 from robosure.platform.http.access import act_as, authenticate
 from robosure.platform.http.edge import Edge
 from robosure.platform.jobs import Job
 from robosure.platform.runtime import Runtime
 from robosure.platform.security import Principal
+from robosure.platform.streams import Reader
+from robosure.platform.streams.redis_bus import key_of
 
 
 class FixedClock:
@@ -47,6 +50,53 @@ class Deferred:
         self.jobs.append((job, ids))
 
 
+class WaitingStreams(Streams):
+    """The worker's streams, which first asks once for whom anything waits.
+
+    Otherwise each reader asks for itself, three times a partition: most of what a test
+    that tells a fact would do.
+    """
+
+    def __init__(self, runtime: Runtime, contexts: Sequence[Context]) -> None:
+        super().__init__(runtime, contexts)
+        self._redis = runtime.redis
+        partitions = runtime.settings.event_partitions
+        self._lanes = [
+            (reader, key_of(reader.effects.stream, partition))
+            for reader in self.readers
+            for partition in range(partitions)
+        ]
+
+    async def waiting(self) -> Sequence[Reader]:
+        """Return the readers whose group was not given all, or did not finish all."""
+        keys = [key for _, key in self._lanes]
+        groups = [reader.effects.group for reader, _ in self._lanes]
+        asked: Any = self._redis.eval(_WAITING, len(keys), *keys, *groups)
+        busy = {self._lanes[at - 1][0] for at in await asked}
+        return [reader for reader in self.readers if reader in busy]
+
+
+# Of each key and group: is there an entry that the group was not given or not finished?
+_WAITING: Final = """
+local waiting = {}
+for at, key in ipairs(KEYS) do
+  local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
+  if last then
+    local finished = false
+    for _, group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+      local is = {}
+      for i = 1, #group, 2 do is[group[i]] = group[i + 1] end
+      if is['name'] == ARGV[at] then
+        finished = is['pending'] == 0 and is['last-delivered-id'] == last[1]
+      end
+    end
+    if not finished then waiting[#waiting + 1] = at end
+  end
+end
+return waiting
+"""
+
+
 class Delivery:
     """Runs the relay, every consumer and deferred jobs until nothing is left."""
 
@@ -63,10 +113,12 @@ class Delivery:
             await self._settle()
 
     async def _settle(self) -> None:
-        while await self._streams.drain() or self._deferred.jobs:
+        await self._streams.drain()
+        while self._deferred.jobs:
             waiting, self._deferred.jobs = self._deferred.jobs, []
             for job, ids in waiting:
                 await job.perform(self._runtime, *ids)
+            await self._streams.drain()
 
 
 class ApiClient:

@@ -146,10 +146,14 @@ class Streams(LoggerMixin):
         moved = 0
         while relayed := await self.relay.relay():
             moved += relayed
-        for reader in self.readers:
+        for reader in await self.waiting():
             moved += await reader.drain()
         moved += await self.postman.deliver()
         return moved + await self.replayer.drain()
+
+    async def waiting(self) -> Sequence[Reader]:
+        """Return the readers for whom there may be something to handle."""
+        return self.readers
 
 
 async def _fulfil(run: Running, stop: asyncio.Event) -> None:
