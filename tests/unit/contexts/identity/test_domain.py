@@ -176,6 +176,12 @@ def test_registering_a_user_tells_it_and_orders_what_they_are() -> None:
     ]
 
 
+def test_a_password_that_was_changed_is_the_only_one() -> None:
+    user = a_user(password_hash="of the first")
+    user.change_password("of the second")
+    assert user.password_hash == "of the second"
+
+
 def test_a_password_hash_is_not_in_what_a_user_looks_like() -> None:
     assert "argon2" not in repr(a_user())
 

@@ -152,6 +152,17 @@ def test_a_sender_that_died_costs_no_attempt() -> None:
     assert delivery.is_claimed(since=NOON + LEASE)
 
 
+def test_what_could_not_be_sent_by_our_own_fault_costs_no_attempt() -> None:
+    # given a delivery that is claimed, and cannot be signed
+    delivery = a_delivery()
+    delivery.claim(at=NOON)
+    # when it is put back
+    delivery.put_back(at=NOON)
+    # then it waits for its first attempt, for a while
+    assert (delivery.status, delivery.attempts) == (WebhookStatus.PENDING, 0)
+    assert delivery.next_attempt_at == NOON + LEASE
+
+
 def test_asked_for_again_it_begins_the_schedule_anew() -> None:
     # given a delivery that has failed
     delivery, now = a_delivery(), NOON
