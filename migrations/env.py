@@ -11,6 +11,7 @@ from sqlalchemy import text
 from robosure.entrypoints.registry import load_metadata
 from robosure.platform.database.migrations import HISTORY_TABLE, is_ours
 from robosure.platform.database.session import throwaway_engine
+from robosure.platform.needs import Process
 from robosure.platform.settings import get_settings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ async def _connect_and_run(url: str) -> None:
 def _url() -> str:
     """Return what ``robosure migrate`` names, or with plain ``alembic`` the settings."""
     named = context.config.get_main_option("sqlalchemy.url")
-    return named or get_settings().database_url.get_secret_value()
+    return named or get_settings(Process.MIGRATE).owner_database_url
 
 
 asyncio.run(_connect_and_run(_url()))

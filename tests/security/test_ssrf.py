@@ -22,7 +22,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from robosure.kernel.errors import Unavailable
 from robosure.kernel.ids import uuid7
 from robosure.platform import client
-from robosure.platform.client import AddressRefused, HttpClient, is_public
+from robosure.platform.client import (
+    AddressRefused,
+    HostRefused,
+    HttpClient,
+    is_public,
+    may_be_called,
+)
 from robosure.platform.settings import Settings
 from tests.integration.contexts.notifications.receiver import (
     Answer,
@@ -161,6 +167,95 @@ async def test_no_way_to_write_an_address_inside_leads_there(
         with pytest.raises(Unavailable):
             await post(http, f"http://{host}:{inside.port}/in")
     assert inside.requests == []
+
+
+# --- the hosts that are allowed -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hosts", "called"),
+    [
+        ((NAME,), True),
+        (("*.acme.example",), True),
+        (("*",), True),
+        (("other.example", "*.other.example"), False),
+        (("acme.example",), False),
+        (("*.hooks.acme.example",), False),
+        ((), False),
+    ],
+)
+async def test_only_hosts_that_are_allowed_are_called_or_even_asked_for(
+    field_: Field, hosts: tuple[str, ...], called: bool
+) -> None:
+    names = Names([[OUTSIDE]])
+    settings = Settings(_env_file=None, outgoing_hosts=hosts)
+    async with HttpClient(settings, resolve=names) as http:
+        if called:
+            assert (await post(http, field_.url)).status == 200
+        else:
+            with pytest.raises(HostRefused, match="not allowed"):
+                await post(http, field_.url)
+    assert len(field_.outside.requests) == len(names.asked) == called
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://{NAME.upper()}/in", f"http://{NAME}./in", f"http://u:p@{NAME}:8080/in",
+    ],
+)  # fmt: skip
+def test_a_host_is_known_however_it_is_written(url: str) -> None:
+    assert may_be_called(url, [NAME])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://{NAME}.evil.example/", f"http://evil.example/{NAME}",
+        f"http://{NAME}@evil.example/", f"http://evil.example#{NAME}",
+        f"http://evil.example?{NAME}", f"http://evil-{NAME}/", "http:///in", "", NAME,
+        "http://[::1/", f"http://{NAME}\\@evil.example/",
+    ],
+)  # fmt: skip
+def test_nothing_passes_for_a_host_that_is_allowed(url: str) -> None:
+    assert not may_be_called(url, [NAME, f"*.{NAME}"])
+
+
+async def test_a_redirect_leads_to_no_other_host(field_: Field) -> None:
+    location = f"http://other.example:{field_.outside.port}/"
+    field_.outside.answer = Answer(302, "", {"Location": location})
+    async with calling([OUTSIDE], outgoing_hosts=(NAME,)) as http:
+        assert (await post(http, field_.url)).status == 302
+    assert len(field_.outside.requests) == 1
+
+
+async def test_a_host_that_is_not_allowed_is_refused_when_it_is_named(
+    api: ApiClient,
+) -> None:
+    # given an installation that calls one host
+    with api.with_settings(outgoing_hosts=(NAME,)):
+        async with api.as_(
+            "operator_admin", organisation=uuid7(), kind="operator"
+        ) as acme:
+            # when another is named as a receiver
+            endpoint = {"url": "https://other.example/in"}
+            refused = await acme.post("/webhook-endpoints", json=endpoint)
+            # then that is refused, and nothing is there
+            assert (refused.status_code, code_of(refused)) == (
+                422,
+                "invalid_webhook_url",
+            )
+            (wrong,) = refused.json()["errors"]
+            assert (wrong["field"], wrong["code"]) == ("url", "host_not_allowed")
+            assert (await acme.get("/webhook-endpoints")).json()["items"] == []
+            # and the one is taken
+            taken = {"url": f"https://{NAME}/in"}
+            added = await acme.post("/webhook-endpoints", json=taken)
+            assert added.status_code == 201
+            # but cannot be led elsewhere afterwards
+            path = f"/webhook-endpoints/{added.json()['endpoint']['id']}"
+            led = await acme.patch(path, json=endpoint)
+            assert led.status_code != 200
 
 
 # --- TLS ------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from robosure.platform.http.edge import Edge
 from robosure.platform.http.messages import install_messages
 from robosure.platform.jobs import celery_app, celery_sender, install_sender
 from robosure.platform.log_export import exporting_logs
+from robosure.platform.logging import get_logger
 from robosure.platform.privacy.records import PlatformRecords
 from robosure.platform.runtime import Runtime, open_runtime, settle
 from robosure.platform.security import Passwords, RoleCatalogue, Tokens
@@ -56,6 +57,7 @@ def create_app(
     @asynccontextmanager
     async def live(app: FastAPI) -> AsyncIterator[None]:
         configure_tracing(settings, service="robosure-api")
+        _say_what_is_called(settings)
         with exporting_logs(settings, service="robosure-api"):
             async with runtime or open_runtime(settings) as opened:
                 edge = app.state.edge = _edge(opened, everything)
@@ -74,6 +76,16 @@ def create_app(
     )
     install_messages(app, partial(messages, settings), settings=settings)
     return app
+
+
+def _say_what_is_called(settings: Settings) -> None:
+    """Say in production's log if any host may be called, or none."""
+    if settings.environment != "production":
+        return
+    if "*" in settings.called_hosts:
+        get_logger().warning("platform.client.any_host_may_be_called")
+    elif not settings.called_hosts:
+        get_logger().warning("platform.client.no_host_may_be_called")
 
 
 def _edge(runtime: Runtime, contexts: Sequence[Context]) -> Edge:

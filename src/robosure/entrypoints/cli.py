@@ -262,15 +262,16 @@ def serve(
 
     from robosure.entrypoints.api import create_app
     from robosure.platform.logging import configure_logging
+    from robosure.platform.needs import Process
     from robosure.platform.settings import get_settings
     from robosure.platform.tls.server import certificate_of
 
     with one_line_errors():
-        settings = get_settings()
+        settings = get_settings(Process.API)
         configure_logging(settings)
         certificate = certificate_of(settings)
         uvicorn.run(
-            create_app(contexts or ()),
+            create_app(contexts or (), settings=settings),
             host=host,
             port=port,
             log_config=None,
@@ -324,10 +325,11 @@ def work(contexts: Contexts = None) -> None:
 
     from robosure.entrypoints.worker import work as run
     from robosure.platform.logging import configure_logging
+    from robosure.platform.needs import Process
     from robosure.platform.settings import get_settings
 
     with one_line_errors():
-        settings = get_settings()
+        settings = get_settings(Process.WORKER)
         configure_logging(settings)
         uvloop.run(run(settings, contexts or ()))
 
@@ -361,10 +363,11 @@ def migrate(
 ) -> None:
     """Bring the database to this version's schema."""
     from robosure.platform.database.migrations import refuse_newer_schema, upgrade
+    from robosure.platform.needs import Process
     from robosure.platform.settings import get_settings
 
     with one_line_errors():
-        url = get_settings().database_url.get_secret_value()
+        url = get_settings(Process.MIGRATE).owner_database_url
         asyncio.run(refuse_newer_schema(url))
         upgrade(url, revision)
 
@@ -378,10 +381,11 @@ def seed() -> None:
     """
     from robosure.entrypoints.seed import seed as run
     from robosure.platform.logging import configure_logging
+    from robosure.platform.needs import Process
     from robosure.platform.settings import get_settings
 
     with one_line_errors():
-        settings = get_settings()
+        settings = get_settings(Process.SEED)
         configure_logging(settings)
         asyncio.run(run(settings))
 

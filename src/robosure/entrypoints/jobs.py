@@ -11,6 +11,7 @@ from robosure.platform import housekeeping
 from robosure.platform.jobs import Job, celery_app, register
 from robosure.platform.log_export import begin_export
 from robosure.platform.logging import configure_logging
+from robosure.platform.needs import Process
 from robosure.platform.settings import get_settings
 
 
@@ -21,7 +22,7 @@ def all_jobs() -> list[Job]:
 
 def run_worker(concurrency: int) -> None:
     """Run jobs until SIGTERM; what is at hand is finished first."""
-    settings = get_settings()
+    settings = get_settings(Process.JOBS)
     configure_logging(settings)
     app = celery_app(settings)
     register(app, settings, all_jobs())
@@ -43,7 +44,7 @@ def run_worker(concurrency: int) -> None:
 
 def run_beat() -> None:
     """Send scheduled jobs until SIGTERM."""
-    settings = get_settings()
+    settings = get_settings(Process.BEAT)
     configure_logging(settings)
     begin_export(settings, service="robosure-beat")
     app = celery_app(settings, all_jobs())

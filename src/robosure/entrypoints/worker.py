@@ -10,9 +10,12 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from robosure.entrypoints.registry import load, stored_events
 from robosure.platform.context import Context
 from robosure.platform.database.behalf import PLATFORM, on_behalf_of
+from robosure.platform.database.rights import excess
 from robosure.platform.events import context_of
 from robosure.platform.jobs import celery_app, celery_sender, install_sender
 from robosure.platform.log_export import exporting_logs
@@ -37,6 +40,8 @@ class Streams(LoggerMixin):
     def __init__(self, runtime: Runtime, contexts: Sequence[Context]) -> None:
         settings = runtime.settings
         self._bus = runtime.bus
+        self._database = runtime.database
+        self._in_production = settings.environment == "production"
         self.relay = Relay(
             runtime.database, runtime.bus, listen_url=settings.sync_database_url
         )
@@ -89,7 +94,7 @@ class Streams(LoggerMixin):
                 await self._declare()
                 await self._warn()
                 break
-            except OSError as error:
+            except (OSError, SQLAlchemyError) as error:
                 reason = str(error)[:300]
                 self.logger.warning("platform.worker.start_postponed", reason=reason)
                 await asyncio.sleep(1)
@@ -118,9 +123,13 @@ class Streams(LoggerMixin):
             await reader.declare()
 
     async def _warn(self) -> None:
-        """Say in the log how accepted events could be lost."""
+        """Say in the log how accepted events could be lost, and of needless rights."""
         for weakness in await self._bus.weaknesses():
             self.logger.warning("platform.worker.events_not_durable", reason=weakness)
+        if self._in_production:
+            async with self._database.read() as session:
+                for right in await excess(session):
+                    self.logger.error("platform.worker.login_may_too_much", right=right)
 
     async def _keep_up(self, stop: asyncio.Event) -> None:
         """On a timer: drop what nobody needs any more, and measure what waits."""

@@ -7,7 +7,8 @@ its degraded answer.
 What customers name as a receiver is called with :meth:`HttpClient.send_once`, which
 keeps to public addresses: a name is resolved once, every address it has is checked, and
 the connection goes to one of those, so that a name that resolves to something else a
-moment later (DNS rebinding) gains nothing.
+moment later (DNS rebinding) gains nothing. Nor is a name asked for that is none of the
+hosts which the settings allow.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ class AddressRefused(Unavailable):
     """The name leads to an address that calls may not go to."""
 
 
+class HostRefused(AddressRefused):
+    """The name is none of those that calls may go to."""
+
+
 class TimedOut(Unavailable):
     """There was no whole answer in time."""
 
@@ -91,6 +96,7 @@ class HttpClient(LoggerMixin):
         self._receivers = transport or httpx.AsyncHTTPTransport(
             limits=httpx.Limits(max_keepalive_connections=0)
         )
+        self._hosts = settings.called_hosts
         self._resolve = resolve or _SystemResolver()
         self._timeout = settings.outgoing_timeout_seconds
         self._attempts = settings.outgoing_attempts
@@ -191,6 +197,7 @@ class HttpClient(LoggerMixin):
             private: whether addresses may be called that are not public.
 
         Raises:
+            HostRefused: the settings do not allow the name.
             AddressRefused: the name has an address that is not public.
             TimedOut: there was no whole answer in time.
             Unavailable: nobody was reached, or what came is no answer (``no_answer``).
@@ -216,6 +223,8 @@ class HttpClient(LoggerMixin):
             raise Unavailable("no_answer", url=_origin(url), reason=reason) from error
 
     async def _admitted(self, target: httpx.URL, *, private: bool) -> Sequence[str]:
+        if not may_be_called(str(target), self._hosts):
+            raise HostRefused("host_not_allowed", host=target.host)
         port = target.port or (443 if target.scheme == "https" else 80)
         addresses = await self._resolve(target.host, port)
         refused = [each for each in addresses if not (private or is_public(each))]
@@ -314,6 +323,25 @@ def is_public(address: str) -> bool:
             return False
     of_nobody = any(ip in network for network in _OF_NOBODY)
     return ip.is_global and not ip.is_multicast and not of_nobody
+
+
+def may_be_called(url: str, hosts: Sequence[str]) -> bool:
+    """Whether a URL's host is one of those: a whole name, ``*.`` and its end, or ``*``.
+
+    Args:
+        url: absolute; what is none may not.
+        hosts: in lower case, as ``Settings.called_hosts`` has them.
+    """
+    if "*" in hosts:
+        return True
+    try:
+        name = httpx.URL(url).raw_host.decode("ascii").lower().removesuffix(".")
+    except (httpx.InvalidURL, UnicodeError):
+        return False
+    return any(
+        name.endswith(each[1:]) if each.startswith("*.") else name == each.strip("[]")
+        for each in hosts
+    )
 
 
 def names_private_address(url: str) -> bool:

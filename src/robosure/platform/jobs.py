@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Literal, Protocol
 
 from celery import Celery, Task
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
-from kombu import Exchange, Queue
+from kombu import Connection, Exchange, Queue
 from opentelemetry.trace import SpanKind
 
 from robosure.kernel.ids import uuid7
@@ -27,7 +28,7 @@ from robosure.platform.database.session import WriteSession
 from robosure.platform.log_export import begin_export, end_export
 from robosure.platform.logging import configure_logging
 from robosure.platform.metrics import JOBS
-from robosure.platform.runtime import Runtime, open_runtime
+from robosure.platform.runtime import Runtime, open_runtime, redis_password
 from robosure.platform.settings import Settings
 from robosure.platform.tls.trust import trust_of_redis
 from robosure.platform.tracing import configure_tracing, span
@@ -134,6 +135,8 @@ def celery_app(settings: Settings, jobs: Iterable[Job] = ()) -> Celery:
     """
     broker = settings.redis_url.get_secret_value()
     app = Celery("robosure", broker=broker)
+    if credentials := redis_password(settings):
+        app.amqp.Connection = partial(Connection, credential_provider=credentials)  # type: ignore[assignment]  # made as that is
     app.conf.update(
         broker_use_ssl=trust_of_redis(broker, settings.ca_file) or None,
         task_acks_late=True,

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 import aiosmtplib
+from pydantic import SecretStr
 
 from robosure.kernel.errors import Invalid, Unavailable
+from robosure.platform.password_files import PasswordFile
 from robosure.platform.settings import Settings
 from robosure.platform.tls.trust import trusting
 
@@ -74,8 +76,8 @@ class SmtpMailer:
     async def send(self, message: Message) -> None:
         """Submit to the server, with STARTTLS or TLS as configured."""
         email = as_email(message, sender=self._settings.mail_from)
-        client = self._client()
         try:
+            client = self._client()
             await client.connect()
         except (aiosmtplib.SMTPException, OSError) as error:
             raise Unavailable("mail_not_accepted", reason=str(error)) from error
@@ -98,6 +100,8 @@ class SmtpMailer:
     def _client(self) -> aiosmtplib.SMTP:
         settings = self._settings
         password = settings.smtp_password
+        if settings.smtp_password_file is not None:
+            password = SecretStr(PasswordFile(settings.smtp_password_file)())
         return aiosmtplib.SMTP(
             hostname=settings.smtp_host,
             port=settings.smtp_port,

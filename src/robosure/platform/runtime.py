@@ -21,6 +21,7 @@ from robosure.platform.database.session import Database
 from robosure.platform.files import FileStorage, LocalFiles
 from robosure.platform.logging import get_logger
 from robosure.platform.mail import Mailer, mailer_from
+from robosure.platform.password_files import RedisPasswordFile, without_credentials
 from robosure.platform.settings import Settings
 from robosure.platform.streams.bus import EventBus
 from robosure.platform.streams.opening import open_bus
@@ -97,9 +98,10 @@ def settle() -> None:
 
 def connect_redis(settings: Settings) -> Redis:
     """Return a client that retries a lost connection for about a second."""
-    url = settings.redis_url.get_secret_value()
+    url, credentials = settings.redis_url.get_secret_value(), redis_password(settings)
     redis = Redis.from_url(
-        url,
+        without_credentials(url) if credentials else url,
+        credential_provider=credentials,
         **trust_of_redis(url, settings.ca_file),
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 4),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
@@ -109,6 +111,13 @@ def connect_redis(settings: Settings) -> Redis:
     of_tls = issubclass(pool.connection_class, SSLConnection)
     pool.connection_class = _TlsConnection if of_tls else _PlainConnection
     return redis
+
+
+def redis_password(settings: Settings) -> RedisPasswordFile | None:
+    """Return what tells the password for each new connection; None if the URL does."""
+    path = settings.redis_password_file
+    url = settings.redis_url.get_secret_value()
+    return RedisPasswordFile(path, url) if path else None
 
 
 class _Sending:

@@ -37,6 +37,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from robosure.platform.needs import Process, is_needed
 from robosure.platform.tls.services import Service, unprotected
 from robosure.platform.vaults import sources_of
 
@@ -47,6 +48,7 @@ _LOCAL_ISSUER: Final = "https://robosure.local"
 _ORIGIN: Final = re.compile(
     r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?"
 )
+_HOST: Final = re.compile(r"\*|(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[0-9a-f:]+\]")
 _SHORTEST_KEY: Final = 32
 _KNOWN_PASSWORDS: Final = frozenset(
     {"", "admin", "changeme", "password", "postgres", "robosure", "secret"}
@@ -251,6 +253,23 @@ class Settings(BaseSettings):
 
     otlp_endpoint: SecretStr | None = None
 
+    process: Process | None = None
+    """What this process is there for, and so which secrets it needs; all by default."""
+    migration_database_url: Annotated[
+        SecretStr | None, BeforeValidator(_with_driver)
+    ] = None
+    """The login that owns the tables, for migrations alone; ``DATABASE_URL`` by
+    default."""
+    database_password_file: Path | None = None
+    """A file with the password, or the token, of ``DATABASE_URL``'s login. It is read
+    for each new connection, and so may change; as may the next two."""
+    redis_password_file: Path | None = None
+    smtp_password_file: Path | None = None
+    outgoing_hosts: Listed[str] | None = None
+    """Hosts that may be called because customers name them, for webhooks or to sign on:
+    ``hooks.example``, ``*.example`` for all below it, or ``*`` for any. By default any;
+    in production none."""
+
     secrets_directories: Listed[Path] = ()
     """Directories with a file for each secret, named as its variable is."""
     azure_key_vault_url: str | None = None
@@ -286,6 +305,15 @@ class Settings(BaseSettings):
     def _in_lower_case(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name.lower() for name in names)
 
+    @field_validator("outgoing_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Refuse what no host is like, such as a URL."""
+        for host in hosts or ():
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host} is no host such as a.example or *.example")
+        return hosts and tuple(host.lower() for host in hosts)
+
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -299,16 +327,22 @@ class Settings(BaseSettings):
     def _fit_for_production(self) -> Self:
         """Refuse defaults that are only right on one's own machine."""
         if self.environment == "production":
-            if not self.signing_key_files:
+            if self._takes_part(Process.API) and not self.signing_key_files:
                 raise ValueError("production needs ROBOSURE_SIGNING_KEY_FILES")
-            if self.processor_secret.get_secret_value() == "sandbox":
+            if (
+                self._needs("processor_secret")
+                and self.processor_secret.get_secret_value() == "sandbox"
+            ):
                 raise ValueError("production needs ROBOSURE_PROCESSOR_SECRET")
-            if min(map(len, self.encryption_keys)) < _SHORTEST_KEY:
+            if (
+                self._needs("encryption_key")
+                and min(map(len, self.encryption_keys)) < _SHORTEST_KEY
+            ):
                 raise ValueError(
                     "production needs a ROBOSURE_ENCRYPTION_KEY, each of it of "
                     f"{_SHORTEST_KEY} characters or more: openssl rand -base64 32"
                 )
-            if self._database_is_anybodys():
+            if self._needs("database_url") and self._database_is_anybodys():
                 raise ValueError(
                     "production needs a DATABASE_URL of its own, with no password that "
                     "everybody knows"
@@ -328,10 +362,14 @@ class Settings(BaseSettings):
 
     # --- TLS --------------------------------------------------------------------------
 
-    @field_validator("database_url")
+    @field_validator("database_url", "migration_database_url")
     @classmethod
-    def _names_authorities(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+    def _names_authorities(
+        cls, url: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
         """Have a database's URL say whose certificates are good, if it checks any."""
+        if url is None:
+            return None
         text, ca_file = url.get_secret_value(), info.data.get("ca_file")
         said = parse_qs(urlsplit(text).query)
         checks = "verify" in "".join(said.get("sslmode", []) + said.get("ssl", []))
@@ -365,11 +403,20 @@ class Settings(BaseSettings):
         return self
 
     # ----------------------------------------------------------------------------------
+    def _needs(self, secret: str) -> bool:
+        return is_needed(secret, self.process)
+
+    def _takes_part(self, process: Process) -> bool:
+        return self.process in {None, process}
 
     def _database_is_anybodys(self) -> bool:
-        if "database_url" not in self.model_fields_set:
+        """Whether the URL that this process connects with is one that all know."""
+        url = self.database_url
+        if self.process is Process.MIGRATE and self.migration_database_url is not None:
+            url = self.migration_database_url
+        elif "database_url" not in self.model_fields_set:
             return True
-        password = urlsplit(self.database_url.get_secret_value()).password
+        password = urlsplit(url.get_secret_value()).password
         return password is not None and password.lower() in _KNOWN_PASSWORDS
 
     @property
@@ -407,6 +454,19 @@ class Settings(BaseSettings):
         return self.environment != "production" if said is None else said
 
     @property
+    def called_hosts(self) -> tuple[str, ...]:
+        """The hosts that may be called because customers name them."""
+        if self.outgoing_hosts is None:
+            return () if self.environment == "production" else ("*",)
+        return self.outgoing_hosts
+
+    @property
+    def owner_database_url(self) -> str:
+        """The URL of the login that owns the tables, which migrates them."""
+        url = self.migration_database_url or self.database_url
+        return url.get_secret_value()
+
+    @property
     def sync_database_url(self) -> str:
         """The database's URL without the driver, for tools that bring their own."""
         return self.database_url.get_secret_value().replace("+asyncpg", "")
@@ -419,6 +479,6 @@ def environment() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def get_settings() -> Settings:
-    """Return this process's settings."""
-    return Settings()
+def get_settings(process: Process | None = None) -> Settings:
+    """Return this process's settings, without secrets that such a one does not need."""
+    return Settings(process=process) if process else Settings()

@@ -2,7 +2,8 @@
 
 Files in directories, as Docker and Kubernetes mount secrets, Azure Key Vault and Google
 Secret Manager, each through pydantic-settings' own source. One that is named and cannot
-be read ends the start: to go on with a default in a secret's place would be worse.
+be read ends the start: to go on with a default in a secret's place would be worse. What
+the process does not need is not asked for: see :mod:`robosure.platform.needs`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from pydantic_settings import (
 )
 from pydantic_settings.sources.providers.azure import AzureKeyVaultMapping
 
+from robosure.platform.needs import Process, is_needed
+
 _SECONDS: Final = 10
 _RETRIES: Final = 2
 
@@ -46,24 +49,43 @@ def sources_of(
         SecretsUnreadableError: one cannot be read.
     """
     sources: list[PydanticBaseSettingsSource] = []
+    process = Process(said["process"]) if said.get("process") else None
     if directories := said.get("secrets_directories"):
         named = directories.split(",") if isinstance(directories, str) else directories
         paths = [Path(name) for each in named if (name := str(each).strip())]
-        sources.append(SecretFiles(settings_cls, paths))
+        sources.append(SecretFiles(settings_cls, paths, process))
     if url := said.get("azure_key_vault_url"):
-        sources.append(AzureKeyVault(settings_cls, url))
+        sources.append(AzureKeyVault(settings_cls, url, process))
     if project := said.get("google_secret_project"):
         endpoint = said.get("google_secret_endpoint")
-        sources.append(GoogleSecretManager(settings_cls, project, endpoint))
+        sources.append(GoogleSecretManager(settings_cls, project, process, endpoint))
     return tuple(sources)
 
 
-class SecretFiles(SecretsSettingsSource):
+class _OnlyNeeded(PydanticBaseSettingsSource):
+    """Passes over what the process does not need, before it is looked at."""
+
+    process: Process | None = None
+
+    def get_field_value(
+        self, field: FieldInfo, field_name: str
+    ) -> tuple[Any, str, bool]:
+        """Return nothing for a secret that is another process's."""
+        if not is_needed(field_name, self.process):
+            return None, field_name, False
+        return super().get_field_value(field, field_name)  # type: ignore[safe-super]  # of the source beside it
+
+
+class SecretFiles(_OnlyNeeded, SecretsSettingsSource):
     """Files named as the variables are, in either case; the last directory wins."""
 
     def __init__(
-        self, settings_cls: type[BaseSettings], directories: list[Path]
+        self,
+        settings_cls: type[BaseSettings],
+        directories: list[Path],
+        process: Process | None,
     ) -> None:
+        self.process = process
         super().__init__(settings_cls, secrets_dir=directories)
 
     def __call__(self) -> dict[str, Any]:
@@ -79,7 +101,7 @@ class SecretFiles(SecretsSettingsSource):
                 ) from error
 
 
-class _OnlyOurs(EnvSettingsSource):
+class _OnlyOurs(_OnlyNeeded, EnvSettingsSource):
     """Asks a vault for the settings by name, and for nothing else that it holds."""
 
     def explode_env_vars(
@@ -93,7 +115,10 @@ class _OnlyOurs(EnvSettingsSource):
 class AzureKeyVault(_OnlyOurs, AzureKeyVaultSettingsSource):
     """Secrets named as the variables are, with dashes: ``robosure-encryption-key``."""
 
-    def __init__(self, settings_cls: type[BaseSettings], url: str) -> None:
+    def __init__(
+        self, settings_cls: type[BaseSettings], url: str, process: Process | None
+    ) -> None:
+        self.process = process
         named = f"ROBOSURE_AZURE_KEY_VAULT_URL names {url}"
         with _installed(named, extra="azure"):
             from azure.core.exceptions import AzureError
@@ -131,8 +156,13 @@ class GoogleSecretManager(_OnlyOurs, GoogleSecretManagerSettingsSource):
     """Secrets named as the variables are, in either case; the latest version counts."""
 
     def __init__(
-        self, settings_cls: type[BaseSettings], project: str, endpoint: str | None
+        self,
+        settings_cls: type[BaseSettings],
+        project: str,
+        process: Process | None,
+        endpoint: str | None,
     ) -> None:
+        self.process = process
         named = f"ROBOSURE_GOOGLE_SECRET_PROJECT names {project}"
         with _installed(named, extra="gcp"):
             from google.api_core.exceptions import GoogleAPIError
@@ -158,6 +188,8 @@ class GoogleSecretManager(_OnlyOurs, GoogleSecretManagerSettingsSource):
         with self._reading():
             values = super().__call__()
         for name, field in self.settings_cls.model_fields.items():
+            if not is_needed(name, self.process):
+                continue
             for _, variable, _ in self._extract_field_info(field, name):
                 if variable in self.env_vars and self.env_vars[variable] is None:
                     raise SecretsUnreadableError(

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import func, select, update
+from structlog.testing import capture_logs
 
 from robosure.kernel.ids import uuid7
 from robosure.platform.audit import audit_entries
@@ -54,11 +55,16 @@ async def test_the_same_key_for_another_request_is_refused(
 ) -> None:
     async with web.as_("underwriter") as client:
         await client.post("/carts", json={"name": "a"}, headers=KEY)
-        other_body = await client.post("/carts", json={"name": "b"}, headers=KEY)
-        other_query = await client.post("/carts?x=1", json={"name": "a"}, headers=KEY)
+        with capture_logs() as lines:
+            other_body = await client.post("/carts", json={"name": "b"}, headers=KEY)
+            other_query = await client.post(
+                "/carts?x=1", json={"name": "a"}, headers=KEY
+            )
     for refused in (other_body, other_query):
         assert refused.status_code == 422
         assert code_of(refused) == "idempotency_key_reused"
+    told = [x for x in lines if x["event"] == "platform.security.input_refused"]
+    assert [x["code"] for x in told] == ["idempotency_key_reused"] * 2
     assert await counted(db) == (1, 1, 1)
 
 

@@ -6,11 +6,12 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from email import message_from_bytes, policy
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from robosure.kernel.errors import DomainError, Invalid, Unavailable
 from robosure.platform.mail import MailUncertain, Message, SmtpMailer
@@ -93,6 +94,54 @@ async def test_a_message_is_handed_over(server: Server, mailer: SmtpMailer) -> N
     email = message_from_bytes(envelope.content, policy=policy.default)
     assert email["Message-ID"] == "<delivery-1@robosure.local>"
     assert email.get_content().strip() == "Your policy is bound."
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+async def test_a_password_that_changes_in_its_file_is_used_for_the_next_letter(
+    server: Server, tmp_path: Path
+) -> None:
+    # given a server that wants a password, and a file with it
+    good = [b"first"]
+
+    def knows(_: Any, __: Any, ___: Any, ____: Any, given: LoginPassword) -> AuthResult:
+        return AuthResult(success=given.password == good[0])
+
+    controller = Controller(
+        server,
+        hostname="127.0.0.1",
+        port=a_free_port(),
+        authenticator=knows,
+        auth_required=True,
+        auth_require_tls=False,
+    )
+    controller.start()
+    file = tmp_path / "password"
+    file.write_text("first\n")
+    settings = Settings(
+        _env_file=None,
+        smtp_host="127.0.0.1",
+        smtp_port=controller.port,
+        smtp_security="none",
+        smtp_username="robosure",
+        smtp_password_file=file,
+        outgoing_timeout_seconds=5,
+    )
+    mailer = SmtpMailer(settings)
+    try:
+        await mailer.send(MESSAGE)
+        # when it is another, then the old one is refused, and the new one is read
+        good[0] = b"second"
+        with pytest.raises(Unavailable):
+            await mailer.send(MESSAGE)
+        file.write_text("second\n")
+        await mailer.send(MESSAGE)
+        # and a letter waits while there is none
+        file.unlink()
+        with pytest.raises(Unavailable, match="cannot be read"):
+            await mailer.send(MESSAGE)
+    finally:
+        controller.stop()
+    assert len(server.taken) == 2
 
 
 @pytest.mark.parametrize("where", ["recipient_answer", "data_answer"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from robosure.platform.needs import NEEDS, Process
 from robosure.platform.settings import Settings
 from robosure.platform.vaults import SecretsUnreadableError
 
@@ -118,3 +119,29 @@ def test_what_cannot_be_read_ends_the_start(
         monkeypatch.setenv("ROBOSURE_SECRETS_DIRECTORIES", str(missing))
         with pytest.raises(SecretsUnreadableError, match="directory"):
             Settings()
+
+
+@pytest.mark.parametrize("process", list(Process))
+def test_a_process_reads_the_files_that_it_needs_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, secrets: Path, process: Process
+) -> None:
+    # given a file for each secret, and that those of others cannot even be opened
+    theirs = {name for name, needed in NEEDS.items() if process not in needed}
+    for name in NEEDS:
+        plain = name in {"database_url", "redis_url"}
+        file = secrets / (name if plain else f"robosure_{name}")
+        file.mkdir() if name in theirs else file.write_text("postgres://a:b@db/own")
+    # when the process is told what it is
+    settings = Settings(process=process)
+    # then it has its own secrets and none of theirs
+    default = Settings.model_fields
+    for name in NEEDS:
+        value = getattr(settings, name)
+        if name in theirs:
+            assert value == default[name].default
+        else:
+            assert value.get_secret_value().endswith("a:b@db/own")
+    # and a process that does not say what it is would have read them all
+    assert theirs
+    with pytest.raises(SecretsUnreadableError, match="found a directory"):
+        Settings()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from robosure.platform.needs import NEEDS, Process
 from robosure.platform.settings import Settings, get_settings
 
 OWN: dict[str, Any] = {
@@ -206,6 +207,7 @@ SECRETS = {
     "database_url": "DATABASE_URL",
     "encryption_key": "ROBOSURE_ENCRYPTION_KEY",
     "event_bus": "ROBOSURE_EVENT_BUS",
+    "migration_database_url": "ROBOSURE_MIGRATION_DATABASE_URL",
     "otlp_endpoint": "ROBOSURE_OTLP_ENDPOINT",
     "processor_secret": "ROBOSURE_PROCESSOR_SECRET",
     "redis_url": "REDIS_URL",
@@ -215,11 +217,14 @@ OPEN = {
     "access_token_seconds",
     "azure_key_vault_url",
     "clamav_url",
+    "database_password_file",
     "google_secret_endpoint",
     "google_secret_project",
     "password_page",
     "public_url",
+    "redis_password_file",
     "secrets_directories",
+    "smtp_password_file",
 }
 """Named like secrets, and only say how long these live, or where they are."""
 
@@ -228,6 +233,77 @@ def test_what_is_named_like_a_secret_is_treated_as_one() -> None:
     telling = re.compile("password|secret|token|_key$|_url$|_bus$|endpoint|dsn|credent")
     named = {name for name in Settings.model_fields if telling.search(name)}
     assert named - OPEN == set(SECRETS)
+    # and of each it is said which processes need it
+    assert set(NEEDS) == set(SECRETS)
+
+
+def as_written(**values: Any) -> dict[str, Any]:
+    """Return settings as the environment has them, before they are read."""
+    return values
+
+
+def test_hosts_that_may_be_called_are_named_and_in_production_there_are_none() -> None:
+    assert Settings().called_hosts == ("*",)
+    assert Settings(environment="production", **OWN).called_hosts == ()
+    named = "Hooks.example, *.acme.example, [2001:db8::1]"
+    settings = Settings(
+        environment="production", **OWN, **as_written(outgoing_hosts=named)
+    )
+    assert settings.called_hosts == (
+        "hooks.example",
+        "*.acme.example",
+        "[2001:db8::1]",
+    )
+
+
+@pytest.mark.parametrize(
+    "host", ["https://a.example", "a.*", "a.example/x", "*a", "a:1"]
+)
+def test_what_is_no_host_is_refused(host: str) -> None:
+    with pytest.raises(ValidationError, match="is no host"):
+        Settings(**as_written(outgoing_hosts=host))
+
+
+def test_production_asks_a_process_for_no_secret_that_it_does_not_need() -> None:
+    # given what beat is given, and what migrations are
+    beat = Settings(
+        **as_written(
+            environment="production", process="beat", issuer="https://insurer.example"
+        )
+    )
+    assert beat.process is Process.BEAT
+    owner = "postgres://owner:9f2b@db/x"
+    said: dict[str, Any] = {
+        "issuer": "https://insurer.example",
+        "migration_database_url": owner,
+    }
+    migrate = Settings(
+        **as_written(environment="production", process="migrate", **said)
+    )
+    assert migrate.owner_database_url == "postgresql+asyncpg://owner:9f2b@db/x"
+    # then each other is still asked for its own
+    for process, named in (
+        ("worker", "DATABASE_URL"),
+        ("jobs", "PROCESSOR_SECRET"),
+        ("api", "SIGNING_KEY_FILES"),
+    ):
+        with pytest.raises(ValidationError, match=named):
+            Settings(**as_written(environment="production", process=process, **said))
+    known = "postgres://owner:postgres@db/x"
+    with pytest.raises(ValidationError, match="DATABASE_URL"):
+        Settings(
+            **as_written(
+                environment="production",
+                process="migrate",
+                issuer="https://insurer.example",
+                migration_database_url=known,
+            )
+        )
+
+
+def test_without_a_login_of_their_own_migrations_take_the_applications() -> None:
+    settings = Settings(**as_written(database_url="postgres://a:b@db/x"))
+    assert settings.owner_database_url == "postgresql+asyncpg://a:b@db/x"
 
 
 @pytest.mark.parametrize(("field", "variable"), SECRETS.items())

@@ -18,6 +18,7 @@ from rich.table import Table
 from robosure.entrypoints.events.acting import console, print_json
 from robosure.platform.audit.verifying import Broken, Report, verify
 from robosure.platform.database import Database
+from robosure.platform.database.behalf import PLATFORM, on_behalf_of
 from robosure.platform.settings import get_settings
 
 _QUIET_SECONDS: Final = 1.0
@@ -70,12 +71,13 @@ async def _verified(organisation: UUID | None, expected: Collection[str]) -> Rep
             bar.start()
 
     try:
-        return await verify(
-            database,
-            organisation_id=organisation,
-            expected=expected,
-            progress=progress,
-        )
+        with on_behalf_of(PLATFORM):
+            return await verify(
+                database,
+                organisation_id=organisation,
+                expected=expected,
+                progress=progress,
+            )
     finally:
         if bar.live.is_started:
             bar.stop()

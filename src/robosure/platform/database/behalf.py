@@ -4,7 +4,7 @@ Each transaction of a request begins as ``robosure_app``, a role that owns nothi
 cannot bypass row-level security, and says for which organisation; policies of the
 tables let it see and change what is that organisation's. What the platform does by
 itself, such as reacting to facts, is done as ``robosure_platform``, which sees every
-row but owns no table either. Whoever owns the tables only changes their form.
+row but owns no table either. Who connects needs no more than to be a member of both.
 
 The role travels in the message that begins the transaction, and ends with it.
 """
@@ -37,7 +37,7 @@ class Behalf(NamedTuple):
 
 
 OWNER: Final = Behalf("")
-"""Who connects: for migrations, partitions, and tables that change places."""
+"""Who connects, and in production may do nothing else: for what needs no rights."""
 PLATFORM: Final = Behalf(f"SET LOCAL ROLE {PLATFORM_ROLE};")
 NOBODY: Final = Behalf(f"SET LOCAL ROLE {APP_ROLE};")
 """Somebody unknown, who sees only what is nobody's."""
@@ -83,10 +83,10 @@ async def continue_on_behalf_of(session: AsyncSession, behalf: Behalf) -> None:
 
 
 @asynccontextmanager
-async def as_owner(session: AsyncSession) -> AsyncIterator[None]:
-    """Change the form of tables in the midst of a transaction that may not do so."""
+async def as_platform(session: AsyncSession) -> AsyncIterator[None]:
+    """Do what only the platform may in the midst of somebody's transaction."""
     role = (await session.execute(text("SELECT current_user"))).scalar_one()
-    await session.execute(text("SET LOCAL ROLE NONE"))
+    await session.execute(text(PLATFORM.beginning))
     yield
     await session.execute(text(f"SET LOCAL ROLE {role}"))
 

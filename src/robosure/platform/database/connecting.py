@@ -7,6 +7,7 @@ SQLAlchemy hands on what asyncpg then does not know.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -35,10 +36,19 @@ def engine_for(
     return create_async_engine(plain, connect_args=arguments, **options)
 
 
-async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
-    """Open a connection of asyncpg's own, such as one that listens."""
+async def connect(
+    url: str, *, password: Callable[[], str] | None = None
+) -> asyncpg.Connection[asyncpg.Record]:
+    """Open a connection of asyncpg's own, such as one that listens.
+
+    Args:
+        url: without a driver, with what is asked of TLS.
+        password: says it anew, if it is not in the URL.
+    """
     plain, tls = _apart(url)
-    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(plain, **tls)
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+        plain, password=password, **tls
+    )
     return connection
 
 

@@ -29,6 +29,7 @@ from robosure.platform.database.connecting import engine_for
 from robosure.platform.logging import get_logger
 from robosure.platform.metrics import DATABASE_QUERY_SECONDS
 from robosure.platform.outages import DATA_EXCEPTION
+from robosure.platform.password_files import PasswordFile
 from robosure.platform.settings import Settings
 
 AfterCommit = Callable[[], Awaitable[None]]
@@ -70,7 +71,11 @@ class ReplaySession(WriteSession):
 
 
 class Database:
-    """A pool of connections, and transactions on them."""
+    """A pool of connections, and transactions on them.
+
+    Attributes:
+        password: tells the password for each new connection; None if the URL does.
+    """
 
     def __init__(
         self,
@@ -79,8 +84,10 @@ class Database:
         pool_size: int = 10,
         slow_query_ms: int = 200,
         clock: Clock | None = None,
+        password: Callable[[], str] | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
+        self.password = password
         self.engine: AsyncEngine = engine_for(
             url, json_serializer=_dump_json, json_deserializer=orjson.loads,
             pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True,
@@ -88,6 +95,7 @@ class Database:
             connect_args={
                 "server_settings": {"timezone": "UTC"},
                 "connection_class": BehalfConnection,
+                **({"password": password} if password else {}),
             },
         )  # fmt: skip
         _keep_values_out_of_errors(self.engine)
@@ -102,11 +110,13 @@ class Database:
         cls, settings: Settings, *, clock: Clock | None = None
     ) -> Database:
         """Build from the installation's settings."""
+        path = settings.database_password_file
         return cls(
             settings.database_url.get_secret_value(),
             pool_size=settings.database_pool_size,
             slow_query_ms=settings.slow_query_ms,
             clock=clock,
+            password=PasswordFile(path) if path else None,
         )
 
     @asynccontextmanager

@@ -7,13 +7,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal, Protocol
 
 from fastapi import APIRouter, FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import ConfigDict, Field
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from robosure.platform import metrics
+from robosure.platform.database.rights import excess
 from robosure.platform.http.access import (
     api_routes,
     public,
@@ -27,6 +27,7 @@ from robosure.platform.http.limits import RouteClasses
 from robosure.platform.http.middleware import EdgeMiddleware
 from robosure.platform.http.models import OutputModel
 from robosure.platform.http.openapi import install_openapi
+from robosure.platform.http.origins import Origins
 from robosure.platform.http.problems import install
 from robosure.platform.runtime import Runtime
 from robosure.platform.settings import Settings
@@ -35,6 +36,8 @@ from robosure.platform.uploads import Scanner
 
 API_PREFIX: Final = "/api/v1"
 _KEYS_FRESH_SECONDS: Final = 300
+_TOO_MUCH: Final = "more than needed"
+"""The worker's log says what, and not whoever asks."""
 
 
 class Lifespan(Protocol):
@@ -64,6 +67,7 @@ class Readiness(OutputModel):
                     "checks": {
                         "database": "ok",
                         "redis": "ok",
+                        "rights": "ok",
                         "durability": "ok",
                         "scanner": "ok",
                     },
@@ -73,6 +77,7 @@ class Readiness(OutputModel):
                     "checks": {
                         "database": "ok",
                         "redis": "no answer",
+                        "rights": "more than needed",
                         "durability": "no answer",
                         "scanner": "off",
                     },
@@ -174,7 +179,7 @@ def build_app(
         classes=RouteClasses(route for _, route in api_routes(app)),
     )
     if (cors := cors_for(settings)) is not None:
-        app.add_middleware(CORSMiddleware, **cors)
+        app.add_middleware(Origins, **cors)
     return app
 
 
@@ -195,15 +200,20 @@ async def health() -> Health:
     responses={503: {"model": Readiness, "description": "Something does not answer."}},
 )
 async def ready(runtime: RuntimeDep, response: Response) -> Readiness:
-    """Ask the database and Redis.
+    """Ask the database and Redis, and what the login to the database may do.
 
+    In production it may not own tables, or anything else that is not needed.
     `durability` says how accepted events could be lost, if they could, and `scanner`
     whether attached files can be scanned (`off` if they are not to be); neither makes
     the process unready.
     """
     checks = {"database": await _database(runtime), "redis": await _redis(runtime)}
+    rights = await _rights(runtime)
+    if runtime.settings.environment == "production":
+        checks["rights"] = rights
     works = all(answer == "ok" for answer in checks.values())
     response.status_code = 200 if works else 503
+    checks["rights"] = rights
     checks["durability"] = await _durability(runtime)
     checks["scanner"] = await _scanner(runtime)
     return Readiness(status="ready" if works else "not ready", checks=checks)
@@ -273,6 +283,14 @@ async def _database(runtime: Runtime) -> str:
     except (SQLAlchemyError, OSError):
         return "no answer"
     return "ok"
+
+
+async def _rights(runtime: Runtime) -> str:
+    try:
+        async with runtime.database.read() as session:
+            return _TOO_MUCH if await excess(session) else "ok"
+    except (SQLAlchemyError, OSError):
+        return "no answer"
 
 
 async def _redis(runtime: Runtime) -> str:

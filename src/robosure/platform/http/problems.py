@@ -19,7 +19,11 @@ from starlette.exceptions import HTTPException
 from robosure.kernel.errors import DomainError, ErrorKind
 from robosure.platform.http.edge import methods_at, template_of
 from robosure.platform.http.idempotency_key import NAME as IDEMPOTENCY_KEY
-from robosure.platform.http.refusals import note_security_event
+from robosure.platform.http.refusals import (
+    INPUT_REFUSED,
+    note_refused_input,
+    note_security_event,
+)
 from robosure.platform.logging import get_logger, masked
 from robosure.platform.metrics import APP_ERRORS
 from robosure.platform.outages import (
@@ -111,6 +115,8 @@ async def problem_of(request: Request, error: Exception) -> Response:
     if error.kind is ErrorKind.STALE and "if-match" in request.headers:
         status = HTTPStatus.PRECONDITION_FAILED
     note_security_event(request, error)
+    if error.kind is ErrorKind.CONFLICT:  # which is no race, but what may not be done
+        note_refused_input(request.scope, error.code)
     headers: dict[str, str] = {}
     if error.kind in _RETRY_AFTER_SECONDS:
         headers["Retry-After"] = _RETRY_AFTER_SECONDS[error.kind]
@@ -228,8 +234,10 @@ def problem_response(
     errors: Sequence[FieldProblem] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Build the answer, and count it."""
+    """Build the answer, and count it; note input that is refused by it."""
     APP_ERRORS.labels(code, template_of(scope)).inc()
+    if status in INPUT_REFUSED:
+        note_refused_input(scope, code)
     document = _document(
         status,
         code=code,

@@ -100,7 +100,9 @@ class Relay(LoggerMixin):
         """Keep a connection that hears NOTIFY; lose it and polling goes on alone."""
         while True:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                connection = await connect(self._listen_url)
+                connection = await connect(
+                    self._listen_url, password=self._database.password
+                )
                 try:
                     lost = asyncio.Event()
                     connection.add_termination_listener(_setting(lost))

@@ -27,8 +27,13 @@ def unprotected(settings: Settings) -> dict[Service, str]:
 
 
 def _unprotected(settings: Settings) -> Iterator[tuple[Service, str]]:
-    if not _database_is_safe(settings.database_url.get_secret_value()):
-        yield "postgresql", "DATABASE_URL needs ?sslmode=verify-full"
+    databases = {
+        "DATABASE_URL": settings.database_url,
+        "ROBOSURE_MIGRATION_DATABASE_URL": settings.migration_database_url,
+    }
+    for name, url in databases.items():
+        if url is not None and not _database_is_safe(url.get_secret_value()):
+            yield "postgresql", f"{name} needs ?sslmode=verify-full"
     if not _redis_is_safe(settings.redis_url.get_secret_value()):
         yield "redis", "REDIS_URL must begin with rediss://, and check certificates"
     bus = settings.event_bus.get_secret_value()

@@ -19,6 +19,7 @@ from robosure.kernel.ids import uuid7
 from robosure.platform import housekeeping
 from robosure.platform import outbox as outbox_module
 from robosure.platform.database import Database, WriteSession
+from robosure.platform.database.behalf import PLATFORM_ROLE
 from robosure.platform.jobs import defer, install_sender
 from robosure.platform.outbox import outbox
 from robosure.platform.runtime import Runtime
@@ -62,6 +63,8 @@ async def counting(
     async with db.engine.begin() as connection:
         await connection.execute(text("CREATE SCHEMA counting"))
         await connection.run_sync(counting_metadata.create_all)
+        for what in ("USAGE ON SCHEMA", "ALL ON ALL TABLES IN SCHEMA"):
+            await connection.execute(text(f"GRANT {what} counting TO {PLATFORM_ROLE}"))
     counting = Counting(runtime, db, bus, relay)
     yield counting
     async with db.engine.begin() as connection:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from robosure.platform.needs import Process
 from robosure.platform.settings import Settings
 from robosure.platform.vaults import SecretsUnreadableError
 from tests.integration.platform.vaults.servers import (
@@ -99,6 +100,32 @@ def test_google_secret_manager_is_read(google: dict[str, str | None]) -> None:
     settings = Settings()
     assert said(settings) == ("postgresql+asyncpg://a:canary@db/x", "canary", "")
     assert "canary" not in repr(settings)
+
+
+def test_a_process_asks_azure_for_what_it_needs_and_no_more(
+    azure: dict[str, str | None],
+) -> None:
+    # given a secret that may not be read, and of which one process has no need
+    azure["database-url"] = "postgres://a:canary@db/x"
+    azure["robosure-processor-secret"] = None
+    azure["robosure-admin-password"] = "canary"
+    settings = Settings(process=Process.WORKER)
+    assert said(settings) == ("postgresql+asyncpg://a:canary@db/x", "sandbox", "")
+    # then one that needs it does not start
+    with pytest.raises(SecretsUnreadableError):
+        Settings(process=Process.JOBS)
+
+
+def test_a_process_asks_google_for_what_it_needs_and_no_more(
+    google: dict[str, str | None],
+) -> None:
+    google["DATABASE_URL"] = "postgres://a:canary@db/x"
+    google["robosure_processor_secret"] = None
+    google["robosure_admin_password"] = "canary"
+    settings = Settings(process=Process.WORKER)
+    assert said(settings) == ("postgresql+asyncpg://a:canary@db/x", "sandbox", "")
+    with pytest.raises(SecretsUnreadableError, match="ROBOSURE_PROCESSOR_SECRET is in"):
+        Settings(process=Process.JOBS)
 
 
 def test_what_is_nearer_wins(

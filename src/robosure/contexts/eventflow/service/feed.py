@@ -173,7 +173,9 @@ class Feed(LoggerMixin):
         """Keep a connection that hears when something was stored or told."""
         while True:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                connection = await connect(self._listen_url)
+                connection = await connect(
+                    self._listen_url, password=self._database.password
+                )
                 try:
                     lost = asyncio.Event()
                     connection.add_termination_listener(_setting(lost))

@@ -17,7 +17,7 @@ from robosure.contexts.identity.ports import IdentityProviders, Organisations
 from robosure.contexts.identity.service.roles import Roles
 from robosure.kernel.errors import FieldError, Invalid, NotFound, Stale
 from robosure.kernel.time import Clock
-from robosure.platform.client import names_private_address
+from robosure.platform.client import may_be_called, names_private_address
 from robosure.platform.logging import DomainLogger
 from robosure.platform.security import FernetVault, Principal
 from robosure.platform.settings import Settings
@@ -46,6 +46,7 @@ class IdentityProviderService:
         self._roles = roles
         self._vault = FernetVault.from_settings(settings)
         self._private = settings.sign_on_from_private_networks
+        self._hosts = settings.called_hosts
         self._clock = clock
 
     async def register(
@@ -167,16 +168,23 @@ class IdentityProviderService:
         return provider
 
     def _check_addresses(self, connection: Connection) -> None:
-        """Refuse addresses that are written out and not public; names wait for DNS."""
+        """Refuse hosts that are not allowed, and addresses that are not public.
+
+        That is, those that are written out; names wait for DNS.
+        """
         asked = {"issuer": connection.issuer}
         if connection.endpoints is not None:
             asked["endpoints.token"] = connection.endpoints.token
             asked["endpoints.userinfo"] = connection.endpoints.userinfo
-        detail = "it must be a public address"
-        inside = [
-            FieldError(field, "address_refused", detail)
-            for field, url in asked.items()
-            if url is not None and names_private_address(url)
-        ]
-        if inside and not self._private:
-            raise Invalid("invalid_identity_provider", errors=inside)
+        refused: list[FieldError] = []
+        for field, url in asked.items():
+            if url is None:
+                continue
+            if not self._private and names_private_address(url):
+                detail = "it must be a public address"
+                refused.append(FieldError(field, "address_refused", detail))
+            elif not may_be_called(url, self._hosts):
+                detail = "nothing is asked there"
+                refused.append(FieldError(field, "host_not_allowed", detail))
+        if refused:
+            raise Invalid("invalid_identity_provider", errors=refused)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -26,7 +26,7 @@ from robosure.contexts.notifications.repository import (
 from robosure.contexts.notifications.schemas.facts import PingData, WebhookMessage
 from robosure.kernel.errors import FieldError, Invalid, NotFound, Stale
 from robosure.kernel.ids import uuid7
-from robosure.platform.client import names_private_address
+from robosure.platform.client import may_be_called, names_private_address
 from robosure.platform.database import WriteSession
 from robosure.platform.logging import DomainLogger
 from robosure.platform.security.vault import FernetVault
@@ -52,6 +52,7 @@ class WebhookEndpointService:
         vault: Vault,
         organisation_id: UUID,
         private: bool,
+        hosts: Sequence[str],
         at: datetime,
     ) -> None:
         self._endpoints = endpoints
@@ -59,6 +60,7 @@ class WebhookEndpointService:
         self._vault = vault
         self._organisation_id = organisation_id
         self._private = private
+        self._hosts = hosts
         self._at = at
 
     @classmethod
@@ -77,6 +79,7 @@ class WebhookEndpointService:
             vault=FernetVault.from_settings(settings),
             organisation_id=organisation_id,
             private=settings.webhooks_to_private_networks,
+            hosts=settings.called_hosts,
             at=at,
         )
 
@@ -250,11 +253,14 @@ class WebhookEndpointService:
         return endpoint, health
 
     def _check_address(self, url: str) -> None:
-        """Refuse an address that is written out and not public; names wait for DNS."""
+        """Refuse a host that is not allowed, and an address that is not public.
+
+        That is, one that is written out; names wait for DNS.
+        """
         if not self._private and names_private_address(url):
-            raise Invalid(
-                "invalid_webhook_url",
-                errors=[
-                    FieldError("url", "address_refused", "it must be a public address")
-                ],
-            )
+            code, detail = "address_refused", "it must be a public address"
+        elif not may_be_called(url, self._hosts):
+            code, detail = "host_not_allowed", "no webhooks are sent there"
+        else:
+            return
+        raise Invalid("invalid_webhook_url", errors=[FieldError("url", code, detail)])

@@ -40,7 +40,7 @@ from robosure.contexts.notifications.repository import (
 from robosure.contexts.notifications.schemas.facts import WebhookMessage
 from robosure.kernel.errors import NotFound, Unavailable
 from robosure.kernel.time import Clock
-from robosure.platform.client import AddressRefused, HttpClient, TimedOut
+from robosure.platform.client import AddressRefused, HostRefused, HttpClient, TimedOut
 from robosure.platform.database import Database, WriteSession
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import counter
@@ -267,6 +267,8 @@ class WebhookSender(LoggerMixin):
                 keep=KEPT_ANSWER,
                 private=self._private,
             )
+        except HostRefused:
+            return Result(Outcome.ADDRESS_REFUSED, error="not a host that is allowed")
         except AddressRefused:
             return Result(Outcome.ADDRESS_REFUSED, error="not a public address")
         except TimedOut:

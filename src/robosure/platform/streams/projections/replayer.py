@@ -27,7 +27,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from robosure.kernel.time import Clock, SystemClock
-from robosure.platform.database.behalf import OWNER, on_behalf_of
+from robosure.platform.database.behalf import PLATFORM, on_behalf_of
 from robosure.platform.database.session import Database
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.outages import infrastructure_is_away, sqlstate_of
@@ -106,7 +106,7 @@ class Replayer(LoggerMixin):
         Raises:
             SQLAlchemyError, OSError: the database is away; nothing is lost.
         """
-        with on_behalf_of(OWNER):  # tables are made, and change places
+        with on_behalf_of(PLATFORM):
             replay = await self._next()
             if replay is not None:
                 await self._try_to_advance(replay)
@@ -205,7 +205,7 @@ class Replayer(LoggerMixin):
 
     async def _fail(self, replay_id: UUID, error: Exception) -> None:
         async with self._database.write() as session:
-            await drop_side(session, side_of(replay_id))
+            await drop_side(session, replay_id)
             await change(
                 session,
                 replay_id,

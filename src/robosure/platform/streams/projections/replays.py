@@ -28,10 +28,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from robosure.kernel.errors import InvalidState, NotFound
 from robosure.kernel.ids import uuid7
-from robosure.platform.database.behalf import as_owner
+from robosure.platform.database.behalf import as_platform
 from robosure.platform.database.mapping import PLATFORM_SCHEMA, metadata
 from robosure.platform.database.session import WriteSession, translating
-from robosure.platform.streams.projections.side import drop_side, side_of
+from robosure.platform.streams.projections.side import drop_side
 
 Status = Literal["waiting", "running", "done", "kept", "failed", "cancelled"]
 """To begin; going on; its tables are live now; kept for looking at; ended without."""
@@ -145,8 +145,8 @@ async def drop(session: WriteSession, replay_id: UUID) -> None:
     replay = await _locked(session, replay_id)
     if replay.kept_until is None:
         raise InvalidState("replay_keeps_no_tables", status=replay.status)
-    async with as_owner(session):
-        await drop_side(session, side_of(replay_id))
+    async with as_platform(session):
+        await drop_side(session, replay_id)
     await change(session, replay_id, kept_until=None)
 
 
@@ -156,8 +156,8 @@ async def drop_expired(session: WriteSession, *, at: datetime) -> int:
     statement = expired.with_for_update(skip_locked=True)
     ids = (await session.execute(statement)).scalars().all()
     for replay_id in ids:
-        async with as_owner(session):
-            await drop_side(session, side_of(replay_id))
+        async with as_platform(session):
+            await drop_side(session, replay_id)
         await change(session, replay_id, kept_until=None)
     return len(ids)
 

@@ -65,15 +65,14 @@ class Work(LoggerMixin):
         self._stored = stored
         self._clock = clock
         self._handlers = {type_of(each.event): each for each in projection.consumers}
-        self._schema = side_of(row.id)
-        self._side = Side(session, self._schema, projection.tables)
+        self._side = Side(session, row.id, projection.tables)
         # To read events of any time, what they are about has to be known: by all facts.
         self._times = Times(row.since, row.until)
         told = Times() if projection.batch_handlers else self._times
         self._facts = FactLog(
             session,
             Selection(projection, told, inbox_kept),
-            skipped=skipped_facts(self._schema),
+            skipped=skipped_facts(side_of(row.id)),
         )
 
     @property
@@ -145,7 +144,7 @@ class Work(LoggerMixin):
         )
 
     async def _cancel(self) -> None:
-        await drop_side(self._session, self._schema)
+        await drop_side(self._session, self._row.id)
         await self._end("cancelled")
 
     async def _replay_facts(self, through: int) -> bool:

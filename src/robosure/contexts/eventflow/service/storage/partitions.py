@@ -4,6 +4,8 @@ A day is made beside the table, and attached under a lock that is asked for pati
 and held for as long as the default partition is read: for milliseconds. Events that
 came before their day was made are in there; they are copied beforehand, and move with
 the day. Each step may be interrupted, and is taken up by the next run.
+
+The form of tables is their owner's to change, which functions do (migration 0026).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from datetime import date, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Table, text
+from sqlalchemy import Table, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from robosure.contexts.eventflow.tables import PARTITIONS_SCHEMA, batches, events
@@ -101,22 +103,16 @@ class Partitions(LoggerMixin):
         Returns:
             Whether it was, for the table may be too busy.
         """
-        name = f"{table.name}_{day:%Y_%m_%d}"
 
         async def take_out(session: WriteSession) -> None:
-            await _run(
-                session,
-                f"ALTER TABLE {table.fullname} "
-                f"DETACH PARTITION {PARTITIONS_SCHEMA}.{name}",
-                f"ALTER TABLE {PARTITIONS_SCHEMA}.{name} RENAME TO {_RETIRED}{name}",
-            )
+            await _call(session, "retire_day", table, day)
 
         return await self._patiently(take_out)
 
     async def drop_retired(self, table: Table, day: date) -> None:
         """Drop a day that was taken out."""
         async with self._database.write() as session:
-            await _run(session, f"DROP TABLE IF EXISTS {retired_of(table, day)}")
+            await _call(session, "drop_retired_day", table, day)
 
     async def _without(self, table: Table, first: date, last: date) -> set[date]:
         statement = text(
@@ -129,27 +125,11 @@ class Partitions(LoggerMixin):
 
     async def _create(self, table: Table, day: date) -> None:
         async with self._database.write() as session:
-            await _run(session, _created(table, day))
+            await _call(session, "create_day", table, day)
 
     async def _make(self, table: Table, day: date) -> bool:
-        partition, default = partition_of(table, day), default_of(table)
-        same = " AND ".join(f"p.{c.name} = d.{c.name}" for c in table.primary_key)
-
         async def attach(session: WriteSession) -> None:
-            await _run(
-                session,
-                _created(table, day),
-                # Whoever had chosen the default by now would find it the wrong place.
-                f"LOCK TABLE ONLY {table.fullname} IN ACCESS EXCLUSIVE MODE",
-                f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE",
-                f"INSERT INTO {partition} SELECT * FROM {default} d "  # nosec B608 # noqa: S608 - our names
-                f"WHERE day = '{day}' "
-                f"AND NOT EXISTS (SELECT 1 FROM {partition} p WHERE {same})",
-                f"DELETE FROM {default} WHERE day = '{day}'",  # nosec B608 # noqa: S608 - our names
-                f"ALTER TABLE {table.fullname} ATTACH PARTITION {partition} "
-                f"FOR VALUES FROM ('{day}') TO ('{day + _DAY}')",
-                f"ALTER TABLE {partition} DROP CONSTRAINT of_day",
-            )
+            await _call(session, "attach_day", table, day)
 
         return await self._patiently(attach)
 
@@ -192,14 +172,9 @@ class Partitions(LoggerMixin):
         return False
 
 
-def _created(table: Table, day: date) -> str:
-    return (
-        f"CREATE TABLE IF NOT EXISTS {partition_of(table, day)} "
-        f"(LIKE {table.fullname} "
-        "INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES, "
-        # Spares PostgreSQL from reading it when it is attached.
-        f"CONSTRAINT of_day CHECK (day = '{day}'))"
-    )
+async def _call(session: WriteSession, name: str, table: Table, day: date) -> None:
+    function: Any = getattr(func.eventflow, name)
+    await session.execute(select(function(str(table.name), day)))
 
 
 async def _run(session: WriteSession, *statements: str) -> None:

@@ -25,7 +25,7 @@ from robosure.contexts.eventflow.service.storage.partitions import (
 from robosure.contexts.eventflow.tables import archives, batches, events
 from robosure.kernel.time import Clock
 from robosure.platform.database import Database, WriteSession
-from robosure.platform.database.behalf import OWNER, on_behalf_of
+from robosure.platform.database.behalf import PLATFORM, on_behalf_of
 from robosure.platform.files import FileStorage
 from robosure.platform.logging import LoggerMixin
 
@@ -69,7 +69,7 @@ class RetentionService(LoggerMixin):
 
         One run at a time: another one that begins meanwhile does nothing.
         """
-        with on_behalf_of(OWNER):
+        with on_behalf_of(PLATFORM):
             async with self._database.write() as alone:
                 if not await _only_one(alone):
                     return
@@ -193,7 +193,7 @@ async def make_days(
 ) -> None:
     """Make the days to come, unless they are there."""
     today = clock.now().date()
-    with on_behalf_of(OWNER):
+    with on_behalf_of(PLATFORM):
         await Partitions(database).prepare(today=today, kept=longest(rules))
 
 
