@@ -266,8 +266,8 @@ async def nothing_changes(database: Database) -> AsyncIterator[None]:
 
 async def sign_in(client: httpx.AsyncClient, email: str, password: str) -> None:
     """Sign in, and act as that user from now on."""
-    form = {"username": email, "password": password}
-    token = answered(await client.post("/auth/token", data=form))["access_token"]
+    body = {"email": email, "password": password}
+    token = answered(await client.post("/auth/sign-in", json=body))["access_token"]
     client.headers["Authorization"] = f"Bearer {token}"
 
 

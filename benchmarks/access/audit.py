@@ -128,8 +128,8 @@ async def _turns(
 
 
 async def _users(client: httpx.AsyncClient, count: int) -> list[str]:
-    form = {"username": ADMIN, "password": PASSWORD}
-    token = (await client.post("/api/v1/auth/token", data=form)).json()
+    body = {"email": ADMIN, "password": PASSWORD}
+    token = (await client.post("/api/v1/auth/sign-in", json=body)).json()
     client.headers["Authorization"] = f"Bearer {token['access_token']}"
     users: list[str] = []
     for number in range(count):

@@ -149,8 +149,8 @@ async def _turns(
 
 async def _prepared(client: httpx.AsyncClient, app: FastAPI) -> tuple[str, Principal]:
     """Sign in, and return what is to be read, and by whom."""
-    form = {"username": ADMIN, "password": PASSWORD}
-    token = (await client.post("/auth/token", data=form)).json()["access_token"]
+    body = {"email": ADMIN, "password": PASSWORD}
+    token = (await client.post("/auth/sign-in", json=body)).json()["access_token"]
     client.headers["Authorization"] = f"Bearer {token}"
     me = (await client.get("/auth/me")).json()
     edge = app.state.edge

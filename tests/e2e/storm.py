@@ -82,7 +82,7 @@ async def weather_of(
     ):
         running = stage.running
         credentials = {
-            "username": running.admin_email,
+            "email": running.admin_email,
             "password": running.admin_password,
         }
         chance = Random(seed)

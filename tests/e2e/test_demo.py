@@ -253,9 +253,9 @@ def assert_the_docs_are_served(browser: httpx.Client) -> None:
 
 @contextmanager
 def signed_in(running: Running) -> Iterator[httpx.Client]:
-    form = {"username": running.admin_email, "password": running.admin_password}
+    body = {"email": running.admin_email, "password": running.admin_password}
     with httpx.Client(base_url=f"{running.api_url}/api/v1") as client:
-        answer = client.post("/auth/token", data=form)
+        answer = client.post("/auth/sign-in", json=body)
         assert answer.status_code == 200, answer.text
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         yield client

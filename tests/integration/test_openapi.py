@@ -30,6 +30,7 @@ PUBLIC = {
     "GET /api/v1/auth/sso/{provider_id}/callback",
     "POST /api/v1/auth/password-reset",
     "POST /api/v1/auth/password-reset/confirm",
+    "POST /api/v1/auth/sign-in",
     "POST /api/v1/auth/token",
     "POST /api/v1/payments/processor-notifications",
     "GET /health",

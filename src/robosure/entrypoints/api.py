@@ -20,7 +20,12 @@ from robosure.platform.log_export import exporting_logs
 from robosure.platform.logging import get_logger
 from robosure.platform.privacy.records import PlatformRecords
 from robosure.platform.runtime import Runtime, open_runtime, settle
-from robosure.platform.security import Passwords, RoleCatalogue, Tokens
+from robosure.platform.security import (
+    BreachedPasswords,
+    Passwords,
+    RoleCatalogue,
+    Tokens,
+)
 from robosure.platform.settings import Settings, get_settings
 from robosure.platform.streams.pressure import Pressure
 from robosure.platform.tracing import configure_tracing
@@ -29,8 +34,8 @@ _DESCRIPTION: Final = """\
 Insurance for robot fleets: telemetry in, risk scored, policies priced and issued,
 claims settled with the robot's own telemetry as evidence.
 
-**Sign in** with *Authorize*: your e-mail as `username`, and your password; machines
-send `X-API-Key`. **Errors** are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)
+**Sign in** with your e-mail address and your password: at the head of this page, or by
+`POST /api/v1/auth/sign-in`; machines send `X-API-Key`. **Errors** are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)
 problem documents with a stable `code`. **Lists** page by `cursor`. **Money** is in
 minor units. A `POST` that creates money, cover or a claim takes `Idempotency-Key`.
 """
@@ -98,7 +103,7 @@ def _edge(runtime: Runtime, contexts: Sequence[Context]) -> Edge:
     return Edge(
         runtime=runtime,
         tokens=Tokens.from_settings(runtime.settings),
-        passwords=Passwords(),
+        passwords=Passwords(BreachedPasswords.of(runtime.settings, runtime.http)),
         roles=RoleCatalogue(
             (context.permissions for context in contexts),
             descriptions=(context.descriptions for context in contexts),

@@ -141,8 +141,19 @@ class Settings(BaseSettings):
     its own."""
     access_token_seconds: PositiveInt = 600
     require_second_factor: bool | None = None
-    """Whether what is sensitive, such as approving a payout, takes a second factor; by
-    default, in production. Who has one is always asked for it."""
+    """Whether two factors are wanted, by default in production: who signs in by a
+    password and has no second factor may then set one up and nothing else, and what is
+    sensitive, such as approving a payout, takes one after single sign-on too. Who has
+    one is always asked for it."""
+    check_breached_passwords: bool | None = None
+    """Whether new passwords are looked for among those found in breaches; by default,
+    in production."""
+    breached_passwords_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = (
+        "https://api.pwnedpasswords.com/range/"
+    )
+    """Where, by the range API of Have I Been Pwned; a mirror of one's own may do."""
+    breached_passwords_seconds: PositiveFloat = 2.0
+    """How long to wait for an answer, without which a password is taken."""
     session_idle_seconds: PositiveInt = 12 * 3_600
     """How long somebody stays signed in without doing anything."""
     session_seconds: PositiveInt = 7 * 24 * 3_600
@@ -431,8 +442,14 @@ class Settings(BaseSettings):
 
     @property
     def needs_second_factor(self) -> bool:
-        """Whether what is sensitive takes a second factor."""
+        """Whether two factors are wanted."""
         said = self.require_second_factor
+        return self.environment == "production" if said is None else said
+
+    @property
+    def asks_for_breached_passwords(self) -> bool:
+        """Whether new passwords are looked for among those found in breaches."""
+        said = self.check_breached_passwords
         return self.environment == "production" if said is None else said
 
     @property

@@ -174,7 +174,7 @@ class Campaign:
         """Register who takes part; in the end, look at all rounds again."""
         running = stage.running
         credentials = {
-            "username": running.admin_email,
+            "email": running.admin_email,
             "password": running.admin_password,
         }
         async with client_of(running.api_url) as http:

@@ -38,7 +38,7 @@ class Client:
     async def sign_in(self) -> None:
         """Get an access token."""
         response = await self._http.post(
-            "/auth/token", data=dict(self._credentials or {})
+            "/auth/sign-in", json=dict(self._credentials or {})
         )
         response.raise_for_status()
         self.headers["Authorization"] = f"Bearer {response.json()['access_token']}"

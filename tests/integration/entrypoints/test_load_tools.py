@@ -273,7 +273,7 @@ async def test_a_device_that_may_not_send_is_refused(
 async def test_a_wrong_password_ends_with_one_line(installation: Installation) -> None:
     ran = await installation.run("produce", "--password", "wrong", "--json", as_=None)
     assert (ran.status, ran.out) == (1, b"")
-    assert ran.err.startswith("robosure: POST /api/v1/auth/token answered 401: ")
+    assert ran.err.startswith("robosure: POST /api/v1/auth/sign-in answered 401: ")
     assert ran.err.count("\n") == 1
 
 

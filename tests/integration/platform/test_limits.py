@@ -293,6 +293,7 @@ def test_every_route_of_the_product_is_counted_as_what_it_is(api: ApiClient) -> 
     classes = RouteClasses(route for _, route in api_routes(api.app))
     one = uuid7()
     counted = {
+        ("POST", "/api/v1/auth/sign-in"): RouteClass.SIGN_IN,
         ("POST", "/api/v1/auth/token"): RouteClass.SIGN_IN,
         ("POST", "/api/v1/events"): RouteClass.TELEMETRY,
         ("POST", f"/api/v1/robots/{one}/telemetry"): RouteClass.TELEMETRY,

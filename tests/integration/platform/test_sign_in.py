@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,8 +81,8 @@ async def test_an_api_key_says_who_is_asking(web: ApiClient, clock: FixedClock) 
 
         async def ended_sessions(
             self, session: ReadSession, *, since: datetime
-        ) -> Collection[UUID]:
-            return ()
+        ) -> Mapping[UUID, float]:
+            return {}
 
     web.app.state.edge = replace(web.edge, authenticator=Keys())
     async with web.anonymous() as client:

@@ -83,13 +83,17 @@ _CLOUD_EVENT: Final = {"headers": {"Content-Type": "application/cloudevents+json
 
 IDENTITY: Final = (
     Row(
-        f"POST {_V1}/auth/token",
+        f"POST {_V1}/auth/sign-in",
         PUBLIC,
         answer=401,
         # Somebody else each time: whoever fails too often has to wait.
-        sends={
-            "data": {"username": "{once}@example.com", "password": "no password"},
-        },
+        changes={"email": "{once}@example.com"},
+    ),
+    Row(
+        f"POST {_V1}/auth/token",
+        PUBLIC,
+        answer=401,
+        sends={"data": {"grant_type": "refresh_token", "refresh_token": "none"}},
     ),
     Row(
         f"POST {_V1}/auth/password",

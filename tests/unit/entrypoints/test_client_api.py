@@ -144,13 +144,16 @@ async def test_a_key_is_presented_as_such_and_raw_content_as_it_is() -> None:
     assert request.content == b"a;b"
 
 
-async def test_signing_in_sends_a_form_and_later_calls_carry_the_token() -> None:
+async def test_signing_in_sends_json_and_later_calls_carry_the_token() -> None:
     server = Server(ok({"access_token": "T1"}), ok([1]), httpx.Response(200, text="%P"))
     ada = await server.api().sign_in("ada@example.com", "secret")
     assert await ada.get("/things", kind="x") == [1]
     assert await ada.download("/file") == b"%P"
     sign_in, listing, download = server.asked
-    assert sign_in.content == b"username=ada%40example.com&password=secret"
+    assert json.loads(sign_in.content) == {
+        "email": "ada@example.com",
+        "password": "secret",
+    }
     assert "Authorization" not in sign_in.headers
     assert str(listing.url) == "http://test/api/v1/things?kind=x"
     assert listing.headers["Authorization"] == "Bearer T1"
@@ -170,7 +173,7 @@ async def test_an_expired_token_is_renewed_and_the_call_repeated() -> None:
     assert await ada.post("/claims", {"a": 1}) == {"done": True}
     # then they signed in again, and said the same again with the new token
     _, refused, renewal, repeated = server.asked
-    assert renewal.url.path == "/api/v1/auth/token"
+    assert renewal.url.path == "/api/v1/auth/sign-in"
     assert repeated.headers["Authorization"] == "Bearer T2"
     assert repeated.content == refused.content
     assert repeated.headers["Idempotency-Key"] == refused.headers["Idempotency-Key"]

@@ -178,6 +178,14 @@ def test_production_shows_neither_documents_nor_metrics_unless_told_to() -> None
     assert not Settings(expose_docs=False).shows_docs
 
 
+def test_production_asks_for_breached_passwords_unless_told_not_to() -> None:
+    assert Settings(environment="production", **OWN).asks_for_breached_passwords
+    silent = Settings(environment="production", check_breached_passwords=False, **OWN)
+    assert not silent.asks_for_breached_passwords
+    assert not Settings().asks_for_breached_passwords
+    assert Settings(check_breached_passwords=True).asks_for_breached_passwords
+
+
 @pytest.mark.parametrize(
     "origin",
     ["a.example", "https://a.example/", "https://*.example", "null", "ftp://a"],
@@ -218,6 +226,9 @@ OPEN = {
     "azure_key_vault_url",
     "clamav_url",
     "database_password_file",
+    "breached_passwords_seconds",
+    "breached_passwords_url",
+    "check_breached_passwords",
     "google_secret_endpoint",
     "google_secret_project",
     "password_page",

@@ -75,8 +75,9 @@ def test_a_token_says_who_it_was_issued_to() -> None:
 def test_a_token_says_of_which_session_it_is_and_how_that_began() -> None:
     # given
     alice = replace(
-        ALICE, session_id=uuid7(), authenticated_at=NOON, factors=frozenset({"pwd"})
-    )
+        ALICE, session_id=uuid7(), authenticated_at=NOON, factors=frozenset({"pwd"}),
+        generation=3, second_factor_due=True,
+    )  # fmt: skip
     # when
     token = tokens().issue(alice, now=NOON + timedelta(minutes=5))
     # then
@@ -84,6 +85,13 @@ def test_a_token_says_of_which_session_it_is_and_how_that_began() -> None:
     claims = jwt.decode(token, options={"verify_signature": False})
     assert claims["sid"] == str(alice.session_id)
     assert (claims["auth_time"], claims["amr"]) == (NOON.timestamp(), ["pwd"])
+    assert (claims["generation"], claims["second_factor_due"]) == (3, True)
+
+
+def test_who_has_to_set_up_a_second_factor_may_use_no_permission() -> None:
+    alice = replace(ALICE, permissions=frozenset({"claims:read"}))
+    assert alice.may("claims:read")
+    assert not replace(alice, second_factor_due=True).may("claims:read")
 
 
 def test_a_token_states_its_type_key_and_life() -> None:

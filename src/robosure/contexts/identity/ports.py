@@ -13,10 +13,13 @@ from robosure.contexts.identity.domain import (
     CustomRole,
     Ending,
     ExternalIdentity,
+    Factor,
     IdentityProvider,
+    LetterKind,
     Organisation,
     OrganisationKind,
     PasswordLetter,
+    Reading,
     SecondFactor,
     Session,
     User,
@@ -244,6 +247,17 @@ class Sessions(Protocol):
         """
         ...
 
+    async def prove(
+        self,
+        session: Session,
+        factor: Factor,
+        *,
+        at: datetime,
+        second_factor_due: bool,
+    ) -> None:
+        """Prove on one; tokens so far are good no longer once that is committed."""
+        ...
+
     async def end(self, session: Session, because: Ending, *, at: datetime) -> None:
         """End one; access tokens of it are good no longer once that is committed."""
         ...
@@ -287,6 +301,18 @@ class SecondFactors(Protocol):
         ...
 
 
+class Missed(Protocol):
+    """The codes that were right, and not of now."""
+
+    async def last_of(self, user_id: UUID) -> Reading | None:
+        """Return somebody's, if there was one just now."""
+        ...
+
+    async def remember(self, user_id: UUID, missed: Reading) -> None:
+        """Know of one, for a while."""
+        ...
+
+
 class PasswordLetters(Protocol):
     """Letters by which people choose a password.
 
@@ -305,12 +331,14 @@ class PasswordLetters(Protocol):
         """Return one as it is now, if it is still there."""
         ...
 
-    async def with_token(self, token: str) -> PasswordLetter | None:
-        """Return the one that a token is of, if it is of any."""
+    async def with_token(
+        self, token: str, *, of: Collection[LetterKind]
+    ) -> PasswordLetter | None:
+        """Return the one of these kinds that a token is of, if it is of any."""
         ...
 
     async def newer_exists(self, letter: PasswordLetter) -> bool:
-        """Say whether its user was written a later one."""
+        """Say whether its user was written a later one that ends it."""
         ...
 
     async def forget(self, letter: PasswordLetter) -> None:
@@ -318,9 +346,13 @@ class PasswordLetters(Protocol):
         ...
 
     async def forget_all_of(
-        self, user_id: UUID, *, but: PasswordLetter | None = None
+        self,
+        user_id: UUID,
+        *,
+        of: Collection[LetterKind],
+        but: PasswordLetter | None = None,
     ) -> None:
-        """Forget all of somebody's, but for one: their tokens are good no longer."""
+        """Forget somebody's of these kinds, but for one: their tokens are void."""
         ...
 
 

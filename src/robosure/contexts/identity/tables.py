@@ -130,6 +130,8 @@ sessions = Table(
     Column("factors", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),
     Column("refreshed_at", DateTime(timezone=True), nullable=False),
     Column("generation", Integer, nullable=False),
+    Column("proven_generation", Integer, nullable=False, server_default=text("1")),
+    Column("second_factor_due", Boolean, nullable=False, server_default=text("false")),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("address", Text, nullable=False, info=PERSONAL),
     Column("user_agent", Text, info=PERSONAL),
@@ -144,6 +146,11 @@ sessions = Table(
         "ended_at",
         postgresql_where=text("ended_at IS NOT NULL"),
     ),
+    Index(
+        "ix_sessions_proven_at",
+        "authenticated_at",
+        postgresql_where=text("proven_generation > 1"),
+    ),
     schema=SCHEMA,
 )
 
@@ -157,6 +164,8 @@ second_factors = Table(
     Column("begun_at", DateTime(timezone=True), nullable=False),
     Column("confirmed_at", DateTime(timezone=True)),
     Column("last_step", BigInteger),
+    Column("ahead", Integer, nullable=False, server_default=text("0")),
+    Column("lost_at", DateTime(timezone=True)),
     Column(
         "recovery_digests", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False
     ),
@@ -279,6 +288,7 @@ password_letters = Table(
     Column("kind", choice(LetterKind), nullable=False),
     Column("email", Text, nullable=False, info=PERSONAL),
     Column("user_id", Uuid),
+    Column("about_id", Uuid),
     Column("requested_at", DateTime(timezone=True), nullable=False),
     Column("due_at", DateTime(timezone=True)),
     Column("attempts", Integer, nullable=False),

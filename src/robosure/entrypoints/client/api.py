@@ -29,9 +29,7 @@ class Api:
 
     async def sign_in(self, email: str, password: str) -> Caller:
         """Sign in with a password; a token that expires is renewed in passing."""
-        caller = Caller(
-            self._http, credentials={"username": email, "password": password}
-        )
+        caller = Caller(self._http, credentials={"email": email, "password": password})
         await caller.renew()
         return caller
 
@@ -56,7 +54,9 @@ class Caller:
 
     async def renew(self) -> None:
         """Get a new access token."""
-        response = await self._patiently("POST", "/auth/token", data=self._credentials)
+        response = await self._patiently(
+            "POST", "/auth/sign-in", json=self._credentials
+        )
         token = _checked(response).json()["access_token"]
         self._headers["Authorization"] = f"Bearer {token}"
 

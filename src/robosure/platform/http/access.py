@@ -9,7 +9,11 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
-from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
+from fastapi.security import (
+    APIKeyHeader,
+    HTTPAuthorizationCredentials,
+    HTTPBearer,
+)
 
 from robosure.kernel.errors import Forbidden, Unauthenticated
 from robosure.platform.correlation import act_for
@@ -25,10 +29,15 @@ from robosure.platform.http.edge import Edge, EdgeDep
 from robosure.platform.http.limits import RateLimits
 from robosure.platform.http.proof import Proof
 from robosure.platform.http.sessions import ended_sessions
-from robosure.platform.security import Principal
+from robosure.platform.security import OVER, Principal
 
-_bearer: Final = OAuth2PasswordBearer(
-    tokenUrl="/api/v1/auth/token", auto_error=False, scheme_name="password"
+BEARER: Final = "bearer"
+"""What the document calls the scheme of access tokens."""
+_bearer: Final = HTTPBearer(
+    bearerFormat="JWT",
+    auto_error=False,
+    scheme_name=BEARER,
+    description="An access token, as `POST /api/v1/auth/sign-in` answers one.",
 )
 _api_key: Final = APIKeyHeader(
     name="X-API-Key", auto_error=False, scheme_name="api_key"
@@ -38,7 +47,7 @@ _api_key: Final = APIKeyHeader(
 async def authenticate(
     request: Request,
     edge: EdgeDep,
-    token: Annotated[str | None, Depends(_bearer)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     api_key: Annotated[str | None, Depends(_api_key)],
 ) -> Principal:
     """Prove who is asking, by access token or API key.
@@ -47,6 +56,7 @@ async def authenticate(
         Unauthenticated: nothing was presented, or it proves nothing.
         LimitReached: who it is asks too often.
     """
+    token = bearer.credentials if bearer else None
     principal = await prove(edge, token=token, api_key=api_key)
     await RateLimits.of(edge).count_subject(request.scope, principal.subject)
     request.state.principal = principal
@@ -83,10 +93,13 @@ async def prove(edge: Edge, *, token: str | None, api_key: str | None) -> Princi
 
 
 async def _signed_in(edge: Edge, principal: Principal, now: datetime) -> Principal:
-    """Return who has a good token, unless its session has ended meanwhile."""
-    session_id = principal.session_id
-    if session_id is not None and await ended_sessions(edge).has(session_id, at=now):
-        raise Unauthenticated("session_over")
+    """Return who has a good token, unless its session went on without it, or ended."""
+    if principal.session_id is not None:
+        good_from = await ended_sessions(edge).good_from(principal.session_id, at=now)
+        if good_from == OVER:
+            raise Unauthenticated("session_over")
+        if principal.generation < good_from:
+            raise Unauthenticated("token_superseded")
     return principal
 
 
@@ -118,9 +131,11 @@ class Requires(Access):
         """Let pass who may, and say who it is.
 
         Raises:
-            Forbidden: the principal lacks the permission.
+            Forbidden: the principal lacks the permission, or has to set up a second
+                factor first.
             Forbidden, Unauthenticated: see :meth:`Proof.require_for_what_is_sensitive`.
         """
+        _check_second_factor(principal)
         if not principal.may(self.permission):
             raise Forbidden("permission_required", permission=self.permission)
         if self.sensitive:
@@ -131,8 +146,9 @@ class Requires(Access):
 class SignedIn(Access):
     """Whoever is signed in may, about themselves."""
 
-    def __init__(self, *, recently: bool) -> None:
+    def __init__(self, *, recently: bool, before_second_factor: bool) -> None:
         self._recently = recently
+        self._before_second_factor = before_second_factor
 
     async def __call__(
         self, edge: EdgeDep, principal: Annotated[Principal, Depends(authenticate)]
@@ -140,11 +156,19 @@ class SignedIn(Access):
         """Let pass who is signed in, and say who it is.
 
         Raises:
+            Forbidden: they have to set up a second factor first.
             Forbidden, Unauthenticated: see :meth:`Proof.require_recent`.
         """
+        if not self._before_second_factor:
+            _check_second_factor(principal)
         if self._recently:
             Proof(principal, edge).require_recent()
         return principal
+
+
+def _check_second_factor(principal: Principal) -> None:
+    if principal.second_factor_due:
+        raise Forbidden("second_factor_setup_required")
 
 
 def requires(permission: str, *, sensitive: bool = False) -> Any:
@@ -158,13 +182,17 @@ def requires(permission: str, *, sensitive: bool = False) -> Any:
     return Depends(Requires(permission, sensitive=sensitive))
 
 
-def signed_in(*, recently: bool = False) -> Any:
+def signed_in(*, recently: bool = False, before_second_factor: bool = False) -> Any:
     """State that anyone who is signed in may, as for reading one's own account.
 
     Args:
         recently: whether it takes a person who has just proved who they are.
+        before_second_factor: whether it is for those, too, who have to set up a second
+            factor before anything else.
     """
-    return Depends(SignedIn(recently=recently))
+    return Depends(
+        SignedIn(recently=recently, before_second_factor=before_second_factor)
+    )
 
 
 def _proof(

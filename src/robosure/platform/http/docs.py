@@ -13,10 +13,49 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from robosure.platform.http.access import public
+from robosure.platform.http.access import BEARER, public
 
 _ASSETS: Final = "/docs-assets"
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+_SIGN_IN: Final = """
+<style>
+#sign-in { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center;
+  justify-content: center; padding: .75rem; font: 14px sans-serif; }
+#sign-in input, #sign-in button { padding: .4rem .6rem; font: inherit; }
+</style>
+<form id="sign-in" aria-label="Sign in">
+<input name="email" placeholder="E-mail address" aria-label="E-mail address"
+  autocomplete="username" required>
+<input name="password" type="password" placeholder="Password" aria-label="Password"
+  autocomplete="current-password" required>
+<input name="code" placeholder="Code, if asked for" aria-label="Code, if asked for"
+  autocomplete="one-time-code">
+<button>Sign in</button>
+<output></output>
+</form>
+"""
+_SIGNING_IN: Final = f"""
+<script>
+document.getElementById("sign-in").addEventListener("submit", async (event) => {{
+  event.preventDefault();
+  const form = event.target, said = form.querySelector("output");
+  const answer = await fetch("/api/v1/auth/sign-in", {{
+    method: "POST",
+    headers: {{ "Content-Type": "application/json" }},
+    body: JSON.stringify(Object.fromEntries(new FormData(form))),
+  }});
+  const told = await answer.json();
+  if (answer.ok) {{
+    ui.preauthorizeApiKey("{BEARER}", told.access_token);
+    form.reset(); // what it says, too
+    said.value = `Signed in, for ${{Math.round(told.expires_in / 60)}} minutes.`;
+  }} else {{
+    said.value = told.detail || told.title;
+  }}
+}});
+</script>
+"""
+"""Has Swagger UI send the access token: of its own it knows OAuth's flows alone."""
 _router = APIRouter(include_in_schema=False, dependencies=[public()])
 
 
@@ -38,7 +77,7 @@ async def docs(request: Request) -> HTMLResponse:
         swagger_favicon_url=f"{_ASSETS}/favicon.png",
         swagger_ui_parameters={"persistAuthorization": True, "docExpansion": "none"},
     )
-    return _guarded(page)
+    return _guarded(_with_sign_in(page))
 
 
 @_router.get("/redoc")
@@ -61,6 +100,13 @@ class _Assets(StaticFiles):
         response = super().file_response(*arguments, **options)
         response.headers["Cache-Control"] = "public, max-age=86400"
         return response
+
+
+def _with_sign_in(page: HTMLResponse) -> HTMLResponse:
+    """Add a form that signs in, above Swagger UI."""
+    body = bytes(page.body).decode()
+    body = body.replace('<div id="swagger-ui">', f'{_SIGN_IN}<div id="swagger-ui">')
+    return HTMLResponse(body.replace("</body>", f"{_SIGNING_IN}</body>"))
 
 
 def _guarded(page: HTMLResponse) -> HTMLResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -21,9 +21,9 @@ def ended_sessions(edge: EdgeDep) -> EndedSessions:
 
 
 def _of(edge: Edge) -> EndedSessions:
-    async def look(since: datetime) -> Collection[UUID]:
+    async def look(since: datetime) -> Mapping[UUID, float]:
         if edge.authenticator is None:
-            return ()
+            return {}
         with on_behalf_of(PLATFORM):
             async with edge.runtime.database.read() as session:
                 return await edge.authenticator.ended_sessions(session, since=since)

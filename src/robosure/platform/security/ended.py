@@ -1,11 +1,15 @@
-"""Sessions that have ended while access tokens of theirs would still be good."""
+"""Sessions that have ended while access tokens of theirs would still be good.
+
+And those whose person proved again who they are, which leaves the tokens before that
+good no longer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -13,8 +17,12 @@ from uuid import UUID
 LOOKED_AT_SECONDS: Final = 1.0
 """For so long at most a session that was ended by another process still opens doors."""
 
-Look = Callable[[datetime], Awaitable[Collection[UUID]]]
-"""Returns the sessions that have ended since that moment."""
+OVER: Final = math.inf
+"""No generation of a session's tokens is good any more."""
+
+Look = Callable[[datetime], Awaitable[Mapping[UUID, float]]]
+"""Returns the sessions that have changed since that moment, and from which generation
+on their tokens are good: :data:`OVER` if they have ended."""
 
 
 class EndedSessions:
@@ -37,13 +45,15 @@ class EndedSessions:
         self._look = look
         self._kept = kept
         self._now = now
-        self._ended: frozenset[UUID] = frozenset()
-        self._noted: frozenset[UUID] = frozenset()
+        self._good_from: dict[UUID, float] = {}
+        self._noted: dict[UUID, float] = {}
         self._looked_at = -math.inf
         self._looking: asyncio.Task[None] | None = None
 
-    async def has(self, session_id: UUID, *, at: datetime) -> bool:
-        """Whether that one has ended, having looked within the last second.
+    async def good_from(self, session_id: UUID, *, at: datetime) -> float:
+        """Return from which generation on tokens of that session are good.
+
+        It is as it was within the last second, and as this process has changed it.
 
         Many at once wait for one look, and share what comes of it, an error as well.
         """
@@ -51,17 +61,22 @@ class EndedSessions:
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(self._look_again(at))
             await asyncio.shield(self._looking)
-        return session_id in self._ended
+        return self._good_from.get(session_id, 0)
 
     async def _look_again(self, at: datetime) -> None:
-        looked_at, self._noted = self._now(), frozenset()
-        found = await self._look(at - self._kept)
+        looked_at, self._noted = self._now(), {}
+        self._good_from = dict(await self._look(at - self._kept))
         # What was noted meanwhile need not have been there to be found.
-        self._ended = self._noted.union(found)
+        for session_id, good_from in self._noted.items():
+            _raise(self._good_from, session_id, good_from)
         self._looked_at = looked_at
 
-    def note(self, session_ids: Iterable[UUID]) -> None:
-        """Know at once of sessions that this process has ended."""
-        noted = frozenset(session_ids)
-        self._noted |= noted
-        self._ended |= noted
+    def note(self, session_id: UUID, good_from: float) -> None:
+        """Know at once of a session that this process has ended or proven on."""
+        _raise(self._noted, session_id, good_from)
+        _raise(self._good_from, session_id, good_from)
+
+
+def _raise(known: dict[UUID, float], session_id: UUID, good_from: float) -> None:
+    """Keep the later of what is known, since no generation becomes good again."""
+    known[session_id] = max(good_from, known.get(session_id, 0))

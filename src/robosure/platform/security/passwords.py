@@ -11,6 +11,7 @@ from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
+from robosure.platform.security.breached_passwords import BreachedPasswords
 from robosure.platform.security.common_passwords import common_passwords
 
 
@@ -21,7 +22,13 @@ class Passwords:
     memory, 2 iterations, 1 degree of parallelism.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, breached: BreachedPasswords | None = None) -> None:
+        """Hash and verify.
+
+        Args:
+            breached: whom to ask for passwords that were in breaches, if anybody.
+        """
+        self._breached = breached
         argon2 = Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1)
         self._hasher: Final = PasswordHash((argon2, BcryptHasher()))
         self._nobody: str | None = None
@@ -33,6 +40,10 @@ class Passwords:
     async def common(self) -> Container[str]:
         """Return the passwords that many people have, in lower case."""
         return await asyncio.to_thread(common_passwords)
+
+    async def is_breached(self, password: str) -> bool:
+        """Whether it was found in a breach, as far as anybody is asked and answers."""
+        return self._breached is not None and await self._breached.has(password)
 
     async def verify(
         self, password: str, stored: str | None

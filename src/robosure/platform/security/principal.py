@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -20,8 +20,10 @@ class Principal:
         organisation_kind: ``insurer``, ``operator`` or ``manufacturer``.
         robot_id: the one robot an API key speaks for, if it is bound to one.
         session_id: the session that a person's token is of.
+        generation: which of that session's tokens it is.
         authenticated_at: when the person last proved who they are.
         factors: how they did, by the names of RFC 8176.
+        second_factor_due: whether they may do nothing but set up a second factor.
     """
 
     subject: UUID
@@ -33,12 +35,14 @@ class Principal:
     permissions: frozenset[str]
     robot_id: UUID | None = None
     session_id: UUID | None = None
+    generation: int = 1
     authenticated_at: datetime | None = None
     factors: frozenset[str] = frozenset()
+    second_factor_due: bool = False
 
     def may(self, permission: str) -> bool:
-        """Whether the principal holds the permission."""
-        return permission in self.permissions
+        """Whether the principal holds the permission, and may use any."""
+        return permission in self.permissions and not self.second_factor_due
 
 
 class Authenticator(Protocol):
@@ -52,6 +56,9 @@ class Authenticator(Protocol):
 
     async def ended_sessions(
         self, session: ReadSession, *, since: datetime
-    ) -> Collection[UUID]:
-        """Return the sessions that have ended since then, before their time."""
+    ) -> Mapping[UUID, float]:
+        """Return from which generation on tokens are good, where that changed since.
+
+        Of a session that ended before its time it is :data:`OVER`.
+        """
         ...

@@ -127,9 +127,12 @@ class Tokens:
         }
         if principal.session_id is not None:
             claims["sid"] = str(principal.session_id)
+            claims["generation"] = principal.generation
         if principal.authenticated_at is not None:
             claims["auth_time"] = int(principal.authenticated_at.timestamp())
             claims["amr"] = sorted(principal.factors)
+        if principal.second_factor_due:
+            claims["second_factor_due"] = True
         return jwt.encode(
             claims,
             self._key,
@@ -189,10 +192,12 @@ class Tokens:
                 roles=frozenset(claims["roles"]),
                 permissions=frozenset(claims["permissions"]),
                 session_id=None if sid is None else UUID(sid),
+                generation=int(claims.get("generation", 1)),
                 authenticated_at=None
                 if auth_time is None
                 else datetime.fromtimestamp(auth_time, UTC),
                 factors=frozenset(claims.get("amr", ())),
+                second_factor_due=bool(claims.get("second_factor_due", False)),
             )
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise Unauthenticated("invalid_token") from error

@@ -12,8 +12,8 @@ from typing import Final
 from pyotp import random_base32
 from pyotp.totp import TOTP
 
-_NEIGHBOURS: Final = (0, -1, 1)
-"""The steps whose codes are good: a clock may be off, and a hand is slow."""
+_FARTHEST: Final = 4
+"""By how many steps a clock may be off for its codes to be read: two minutes."""
 
 
 def new_secret() -> str:
@@ -26,12 +26,29 @@ def uri_of(secret: str, *, account: str, issuer: str) -> str:
     return TOTP(secret).provisioning_uri(name=account, issuer_name=issuer)
 
 
-def step_of(secret: str, code: str, *, at: datetime) -> int | None:
-    """Return the time step whose code this is, now or beside now; None if of none."""
+def read(
+    secret: str, code: str, *, at: datetime, ahead: int = 0
+) -> tuple[int, int] | None:
+    """Return the time step whose code this is, and how far it is from the present one.
+
+    Whether a code of another step than the present one is good is not said here.
+
+    Args:
+        secret: in base32.
+        code: as it was typed.
+        at: now.
+        ahead: by how many steps the app's clock is ahead of ours, as far as known; a
+            code that is of several steps is taken for that of the nearest to it.
+
+    Returns:
+        The step, and by how many steps it is ahead of ours; None if it is the code of
+        no step within two minutes.
+    """
     totp = TOTP(secret)
     now = totp.timecode(at)
-    for step in (now + offset for offset in _NEIGHBOURS):
-        expected = totp.generate_otp(step).encode()
+    offsets = range(-_FARTHEST, _FARTHEST + 1)
+    for offset in sorted(offsets, key=lambda each: abs(each - ahead)):
+        expected = totp.generate_otp(now + offset).encode()
         if hmac.compare_digest(expected, code.encode(errors="surrogatepass")):
-            return step
+            return now + offset, offset
     return None

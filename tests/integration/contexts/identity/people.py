@@ -53,14 +53,9 @@ async def attempted(
     agent: str = "tests",
 ) -> httpx.Response:
     """Try to sign in."""
-    form = {
-        "grant_type": "password",
-        "username": email,
-        "password": password,
-        "code": code,
-    }
+    body = {"email": email, "password": password, "code": code}
     headers = {"User-Agent": agent}
-    return await api.anonymous().post("/auth/token", data=form, headers=headers)
+    return await api.anonymous().post("/auth/sign-in", json=body, headers=headers)
 
 
 async def signed_in(

@@ -199,8 +199,8 @@ async def test_a_registered_user_signs_in_and_is_told(
         told = (await session.execute(select(outbox).order_by(outbox.c.position))).all()
     assert told[-1].type == "identity.UserRegistered"
     assert told[-1].payload["roles"] == ["adjuster"]
-    form = {"username": "ADA@robosure.example", "password": PASSWORD}
-    signed_in = await api.anonymous().post("/auth/token", data=form)
+    body = {"email": "ADA@robosure.example", "password": PASSWORD}
+    signed_in = await api.anonymous().post("/auth/sign-in", json=body)
     assert signed_in.status_code == 200
 
 

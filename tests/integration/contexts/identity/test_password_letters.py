@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, ClassVar
 from uuid import UUID
@@ -36,6 +34,11 @@ from robosure.platform.database.behalf import on_behalf_of, organisation
 from robosure.platform.mail import Message
 from robosure.platform.outbox import outbox
 from robosure.platform.runtime import Runtime
+from tests.integration.contexts.identity.letters import (
+    forget_letters,
+    letters_in,
+    token_in,
+)
 from tests.integration.contexts.identity.people import (
     ADA,
     ADMIN,
@@ -49,7 +52,6 @@ from tests.journey import answered
 from tests.support import ApiClient, Delivery, FixedClock, code_of
 
 OWN = "staple at the edge of it"
-_TOKEN = re.compile(r"rbp_[A-Za-z0-9_-]{43}")
 
 
 @dataclass
@@ -87,18 +89,11 @@ class House:
         """Ask for one, and return its token."""
         assert await self.ask(email) == 202
         await self.deliver()
-        return token_of(self.mail()[-1])
+        return token_in(self.mail()[-1])
 
     def mail(self) -> list[EmailMessage]:
         """Return the letters that left, in their order."""
-        directory = self.runtime.settings.mail_directory
-        files = sorted(
-            directory.glob("password-*.eml"), key=lambda each: each.stat().st_mtime_ns
-        )
-        return [
-            message_from_bytes(each.read_bytes(), policy=policy.default)
-            for each in files
-        ]
+        return letters_in(self.runtime)
 
     async def rows(self) -> int:
         """Count the letters that are kept."""
@@ -114,15 +109,9 @@ class House:
             )
 
 
-def token_of(letter: EmailMessage) -> str:
-    (token,) = _TOKEN.findall(letter.get_content())
-    return str(token)
-
-
 @pytest.fixture
 async def house(api: ApiClient, runtime: Runtime, deliver: Delivery) -> House:
-    for each in runtime.settings.mail_directory.glob("password-*.eml"):
-        each.unlink()
+    forget_letters(runtime)
     await seed(runtime.database, runtime.settings)
     return House(api, runtime, await signed_in(api), deliver)
 
@@ -172,10 +161,10 @@ async def test_the_letter_names_whom_it_is_to_and_links_to_the_page(
     await send_password_letters.perform(replace(house.runtime, settings=settings))
     (letter,) = house.mail()
     assert (letter["To"], letter["Subject"]) == (ADA, "Choose a new password")
-    link = f"https://app.example/password#token={token_of(letter)}\n"
+    link = f"https://app.example/password#token={token_in(letter)}\n"
     assert link in letter.get_content()
     assert "Dear Ada,\n" in letter.get_content()
-    assert (await house.choose(token_of(letter))).status_code == 204
+    assert (await house.choose(token_in(letter))).status_code == 204
 
 
 async def test_nobody_learns_who_has_an_account(house: House) -> None:
@@ -410,8 +399,7 @@ async def test_what_is_not_taken_is_written_anew_by_the_sweep(
     clock.advance(timedelta(minutes=2))
     await send_password_letters.perform(runtime)
     (message,) = server.taken
-    (token,) = _TOKEN.findall(message.text)
-    assert (await house.choose(token)).status_code == 204
+    assert (await house.choose(token_in(message.text))).status_code == 204
 
 
 async def test_what_comes_too_late_or_never_will_arrive_is_not_tried_again(
@@ -475,7 +463,7 @@ async def test_who_is_invited_chooses_their_own_first_password(
     assert (letter["To"], letter["Subject"]) == (ADA, "Choose your password")
     # when she follows the letter within three days
     clock.advance(timedelta(hours=71, minutes=59))
-    answer = await house.choose(token_of(letter))
+    answer = await house.choose(token_in(letter))
     # then she signs in by what she chose
     assert answer.status_code == 204
     ada = await signed_in(house.api, ADA, OWN)
@@ -487,7 +475,7 @@ async def test_an_invitation_is_over_after_three_days_and_a_reset_takes_its_plac
 ) -> None:
     await house.invite()
     await house.deliver()
-    token = token_of(house.mail()[-1])
+    token = token_in(house.mail()[-1])
     clock.advance(timedelta(hours=72))
     assert await is_refused(house, token)
     assert (await house.choose(await house.letter())).status_code == 204
@@ -507,7 +495,7 @@ async def test_an_insurer_invites_people_of_its_customers(house: House) -> None:
     )
     await house.invite(organisation_id=made["id"], roles=["policyholder"])
     await house.deliver()
-    assert (await house.choose(token_of(house.mail()[-1]))).status_code == 204
+    assert (await house.choose(token_in(house.mail()[-1]))).status_code == 204
     await signed_in(house.api, ADA, OWN)
 
 

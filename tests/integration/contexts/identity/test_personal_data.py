@@ -273,9 +273,9 @@ async def test_who_is_erased_is_signed_out_and_cannot_sign_in(world: World) -> N
         answered(await erase(world, user_id))
         assert (await client.get("/auth/me")).status_code == 401
     for email in (_GRACE["email"], f"erased-{user_id}@erased.invalid"):
-        form = {"username": email, "password": PASSWORD}
+        body = {"email": email, "password": PASSWORD}
         async with world.api.anonymous() as client:
-            refused = await client.post("/auth/token", data=form)
+            refused = await client.post("/auth/sign-in", json=body)
         assert refused.status_code == 401
 
 
@@ -328,9 +328,9 @@ async def test_an_admin_who_was_erased_does_not_come_back_with_the_first_passwor
     settings = runtime.settings
     assert settings.admin_password is not None
     password = settings.admin_password.get_secret_value()
-    form = {"username": settings.admin_email, "password": password}
+    body = {"email": settings.admin_email, "password": password}
     async with world.api.anonymous() as client:
-        assert (await client.post("/auth/token", data=form)).status_code == 401
+        assert (await client.post("/auth/sign-in", json=body)).status_code == 401
 
 
 async def test_contacts_and_recipients_go_when_their_time_is_over(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pyotp
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy import select, update
 
+from robosure.contexts.identity.domain import Reading
+from robosure.contexts.identity.service.missed_codes import MissedCodes
 from robosure.contexts.identity.service.seeding import seed
 from robosure.contexts.identity.tables import second_factors, sessions
+from robosure.kernel.ids import uuid7
 from robosure.platform.audit import audit_entries
 from robosure.platform.database import Database
 from robosure.platform.settings import Settings
@@ -42,11 +46,12 @@ class App:
     def __init__(self, secret: str, clock: FixedClock) -> None:
         self._totp = pyotp.TOTP(secret)
         self._clock = clock
+        self.behind = timedelta(0)
 
     def code(self) -> str:
         """Return a code that was not asked for before: half a minute later."""
         self._clock.advance(timedelta(seconds=30))
-        return self._totp.at(self._clock.now())
+        return self._totp.at(self._clock.now() - self.behind)
 
 
 async def begun(person: Person, password: str = PASSWORD) -> httpx.Response:
@@ -61,7 +66,10 @@ async def enrolled(person: Person, clock: FixedClock) -> tuple[App, list[str]]:
         "/auth/second-factor/confirm", json={"code": app.code()}
     )
     assert answer.headers["cache-control"] == "no-store"
-    return app, answered(answer, 200)["recovery_codes"]
+    confirmed = answered(answer, 200)
+    codes: list[str] = confirmed.pop("recovery_codes")
+    person.pair = confirmed
+    return app, codes
 
 
 async def test_who_has_a_second_factor_signs_in_with_it(
@@ -106,6 +114,73 @@ async def test_a_code_opens_once(admin: Person, clock: FixedClock) -> None:
     answers = await asyncio.gather(*(attempted(admin.api, code=code) for _ in range(4)))
     # then it opens for one
     assert sorted(each.status_code for each in answers) == [200, 401, 401, 401]
+
+
+async def test_a_code_opens_for_thirty_seconds(
+    admin: Person, clock: FixedClock
+) -> None:
+    # given a code at the beginning of its step
+    app, _ = await enrolled(admin, clock)
+    code = app.code()
+    begins = datetime.fromtimestamp(clock.now().timestamp() // 30 * 30, UTC)
+    # when it is a moment too late, or too early
+    clock.set(begins + timedelta(seconds=30))
+    late = await attempted(admin.api, code=code)
+    clock.set(begins - timedelta(microseconds=1))
+    early = await attempted(admin.api, code=code)
+    # then it opens nothing, and in between it does
+    assert code_of(late) == code_of(early) == "wrong_second_factor"
+    clock.set(begins + timedelta(seconds=29, microseconds=999_999))
+    assert (await attempted(admin.api, code=code)).is_success
+
+
+async def test_a_telephone_that_is_slow_is_learned_at_its_second_code(
+    admin: Person, clock: FixedClock
+) -> None:
+    # given one whose clock is a minute behind
+    app, _ = await enrolled(admin, clock)
+    app.behind = timedelta(minutes=1)
+    clock.advance(timedelta(minutes=2))
+    # when the first code is refused, as one that comes late is
+    late = app.code()
+    assert code_of(await attempted(admin.api, code=late)) == "wrong_second_factor"
+    assert code_of(await attempted(admin.api, code=late)) == "wrong_second_factor"
+    # then the next one opens, and those after it at once
+    for _ in range(2):
+        assert (await attempted(admin.api, code=app.code())).is_success
+    # and when its clock is put right, that is learned too
+    app.behind = timedelta(0)
+    clock.advance(timedelta(minutes=2))
+    right = app.code()
+    assert code_of(await attempted(admin.api, code=right)) == "wrong_second_factor"
+    assert (await attempted(admin.api, code=app.code())).is_success
+
+
+async def test_while_redis_is_away_no_clock_is_learned_and_nobody_is_hindered() -> None:
+    # given a Redis that is not there
+    async with Redis(port=1) as redis:
+        missed, user_id = MissedCodes(redis), uuid7()
+        # then nothing is remembered, and nothing fails
+        await missed.remember(user_id, Reading(1, -1))
+        assert await missed.last_of(user_id) is None
+
+
+async def test_a_late_hand_is_not_taken_for_a_slow_telephone(
+    admin: Person, clock: FixedClock
+) -> None:
+    # given somebody who types a code when it is over
+    app, _ = await enrolled(admin, clock)
+    code = app.code()
+    clock.advance(timedelta(seconds=30))
+    assert code_of(await attempted(admin.api, code=code)) == "wrong_second_factor"
+    # when they are in time, and late again
+    assert (await attempted(admin.api, code=app.code())).is_success
+    code = app.code()
+    clock.advance(timedelta(seconds=30))
+    again = await attempted(admin.api, code=code)
+    # then nothing was learned
+    assert code_of(again) == "wrong_second_factor"
+    assert (await attempted(admin.api, code=app.code())).is_success
 
 
 async def test_a_recovery_code_opens_once(admin: Person, clock: FixedClock) -> None:
@@ -253,35 +328,91 @@ async def test_an_api_key_cannot_prove_who_it_is(admin: Person) -> None:
 async def test_an_installation_may_want_a_second_factor_for_what_is_sensitive(
     admin: Person, clock: FixedClock
 ) -> None:
+    # given a session that began otherwise, as by single sign-on
     with admin.api.with_settings(require_second_factor=True):
-        # given
         refused = await admin.client.post("/api-keys", json=A_KEY)
         assert refused.status_code == 403
         assert code_of(refused) == "second_factor_required"
         # when they set one up, which takes none
-        app, _ = await enrolled(admin, clock)
-        proof = await admin.client.post("/auth/proof", json={"code": app.code()})
-        admin.pair |= answered(proof, 200)
+        await enrolled(admin, clock)
         # then
         assert (await admin.client.post("/api-keys", json=A_KEY)).status_code == 201
 
 
-async def test_a_second_factor_is_removed_by_its_owner_or_for_who_lost_it(
+async def test_where_two_factors_are_wanted_a_password_sets_up_the_second_alone(
+    api: ApiClient, database: Database, settings: Settings, clock: FixedClock
+) -> None:
+    await seed(database, settings)
+    with api.with_settings(require_second_factor=True):
+        # given somebody who has none
+        admin = await signed_in(api)
+        # when they do anything else, whichever way they keep signed in
+        admin.pair = answered(await admin.refresh())
+        proof = await admin.client.post("/auth/proof", json={"password": PASSWORD})
+        admin.pair = answered(proof)
+        refused = [
+            await admin.client.get("/users"),
+            await admin.client.post("/api-keys", json=A_KEY),
+            await admin.client.get("/auth/sessions"),
+            await admin.client.post("/auth/password", json={}),
+            await admin.client.post("/events", json=[]),
+        ]
+        # then it is refused
+        assert [(each.status_code, code_of(each)) for each in refused] == [
+            (403, "second_factor_setup_required")
+        ] * len(refused)
+        # but not to look who one is, and to set one up
+        assert answered(await admin.me())["name"] == "Administrator"
+        assert (await admin.client.get("/auth/second-factor")).is_success
+        app, _ = await enrolled(admin, clock)
+        # and then everything goes, by the tokens of that
+        assert (await admin.client.post("/api-keys", json=A_KEY)).status_code == 201
+        admin.pair = answered(await admin.refresh())
+        assert (await admin.client.get("/users")).is_success
+        # also after the next sign-in, which asks for it
+        assert code_of(await attempted(api)) == "second_factor_required"
+        admin = await signed_in(api, code=app.code())
+        assert (await admin.client.get("/users")).is_success
+
+
+async def test_who_may_only_set_up_a_second_factor_may_sign_out(
+    api: ApiClient, database: Database, settings: Settings
+) -> None:
+    await seed(database, settings)
+    with api.with_settings(require_second_factor=True):
+        admin = await signed_in(api)
+        assert (await admin.client.post("/auth/sign-out")).status_code == 204
+
+
+async def test_who_removes_theirs_where_it_is_wanted_sets_up_another(
+    api: ApiClient, database: Database, settings: Settings, clock: FixedClock
+) -> None:
+    await seed(database, settings)
+    with api.with_settings(require_second_factor=True):
+        admin = await signed_in(api)
+        app, _ = await enrolled(admin, clock)
+        body = {"code": app.code()}
+        removed = await admin.client.post("/auth/second-factor/removal", json=body)
+        assert removed.status_code == 204
+        # when they prove who they are by what is left
+        proof = await admin.client.post("/auth/proof", json={"password": PASSWORD})
+        admin.pair = answered(proof)
+        # then that is too little
+        refused = await admin.client.get("/users")
+        assert code_of(refused) == "second_factor_setup_required"
+        await enrolled(admin, clock)
+        assert (await admin.client.get("/users")).is_success
+
+
+async def test_a_second_factor_is_removed_by_its_owner(
     admin: Person, clock: FixedClock
 ) -> None:
     # given
-    user_id = await a_colleague(admin)
+    await a_colleague(admin)
     ada = await signed_in(admin.api, ADA)
     app, _ = await enrolled(ada, clock)
     assert code_of(await begun(ada)) == "second_factor_exists"
-    # when an admin removes it
-    path = f"/users/{user_id}/second-factor"
-    assert (await admin.client.delete(path)).status_code == 204
-    # then she is signed out, and signs in with her password
-    assert code_of(await ada.me()) == "session_over"
-    ada = await signed_in(admin.api, ADA)
-    # and when she removes another one herself
-    app, _ = await enrolled(ada, clock)
+    # when she removes it
     other = await signed_in(admin.api, ADA, code=app.code())
     path = "/auth/second-factor/removal"
     removed = await ada.client.post(path, json={"code": app.code()})
@@ -303,6 +434,7 @@ async def test_a_copied_token_sets_up_no_second_factor(
     assert (refused.status_code, code_of(refused)) == (403, "wrong_password")
     # and when they have one
     app, _ = await enrolled(admin, clock)
+    thief.pair = dict(admin.pair)
     for path in ("recovery-codes", "removal"):
         answer = await thief.client.post(
             f"/auth/second-factor/{path}", json={"code": "000000"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -142,6 +142,53 @@ async def test_signing_out_ends_this_session_at_once_and_no_other(
     assert code_of(await admin.me()) == "session_over"
     assert code_of(await admin.refresh()) == "session_over"
     assert (await other.me()).is_success
+
+
+async def test_a_proof_makes_new_tokens_and_ends_those_before_it(
+    admin: Person, clock: FixedClock
+) -> None:
+    # given somebody, another session of theirs, and a copy of their tokens
+    other, thief = await signed_in(admin.api), Person(admin.api, dict(admin.pair))
+    # when they prove again who they are
+    answer = await admin.client.post("/auth/proof", json={"password": PASSWORD})
+    admin.pair = answered(answer, 200)
+    # then neither token of before opens anything, and the new ones do
+    assert code_of(await thief.me()) == "token_superseded"
+    assert code_of(await thief.refresh()) == "token_superseded"
+    assert (await admin.me()).is_success
+    admin.pair = answered(await admin.refresh())
+    assert (await admin.me()).is_success
+    assert (await other.me()).is_success
+    # and a copy that comes back later ends the session, like any that is spent
+    clock.advance(timedelta(seconds=10))
+    assert code_of(await thief.refresh()) == "refresh_token_reused"
+
+
+async def test_of_two_proofs_at_once_with_one_token_one_counts(admin: Person) -> None:
+    answers = await asyncio.gather(
+        *(admin.client.post("/auth/proof", json={"password": PASSWORD}) for _ in "12")
+    )
+    assert sorted(each.status_code for each in answers) == [200, 401]
+    (refused,) = [each for each in answers if each.status_code == 401]
+    assert code_of(refused) == "token_superseded"
+    (pair,) = [each.json() for each in answers if each.is_success]
+    assert (await Person(admin.api, pair).me()).is_success
+
+
+async def test_what_another_process_saw_proven_is_known_within_a_second(
+    admin: Person, database: Database, clock: FixedClock
+) -> None:
+    # given a proof at another process, just now
+    assert (await admin.me()).is_success
+    async with database.write() as session:
+        proven = {"generation": 2, "proven_generation": 2}
+        await session.execute(
+            update(sessions).values(authenticated_at=clock.now(), **proven)
+        )
+    # when
+    await asyncio.sleep(1.1)
+    # then
+    assert code_of(await admin.me()) == "token_superseded"
 
 
 async def test_one_sees_where_one_is_signed_in_and_ends_what_is_lost(
@@ -366,8 +413,8 @@ async def test_who_is_no_longer_active_carries_no_session_on(
 
 
 def nobody_ended() -> EndedSessions:
-    async def look(_since: datetime) -> Collection[UUID]:
-        return ()
+    async def look(_since: datetime) -> Mapping[UUID, float]:
+        return {}
 
     return EndedSessions(look, kept=timedelta(minutes=10))
 

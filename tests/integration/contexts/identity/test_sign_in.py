@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -32,8 +33,8 @@ async def seeded(database: Database, settings: Settings) -> None:
 async def sign_in(
     api: ApiClient, username: str = ADMIN, password: str = PASSWORD
 ) -> httpx.Response:
-    form = {"grant_type": "password", "username": username, "password": password}
-    return await api.anonymous().post("/auth/token", data=form)
+    body = {"email": username, "password": password}
+    return await api.anonymous().post("/auth/sign-in", json=body)
 
 
 async def with_token(api: ApiClient, username: str = ADMIN) -> httpx.AsyncClient:
@@ -127,11 +128,44 @@ async def test_whoever_cannot_sign_in_gets_the_same_answer(
     assert answer.json()["context"] == {}
 
 
-async def test_another_grant_is_refused(api: ApiClient) -> None:
-    form = {"grant_type": "client_credentials", "username": "a", "password": "b"}
+@pytest.mark.parametrize("grant", ["password", "client_credentials", "implicit", ""])
+async def test_a_grant_that_is_not_needed_is_refused(
+    api: ApiClient, grant: str
+) -> None:
+    form = {"grant_type": grant, "username": ADMIN, "password": PASSWORD}
     answer = await api.anonymous().post("/auth/token", data=form)
     assert answer.status_code == 422
     assert code_of(answer) == "invalid_request"
+
+
+async def test_a_sign_in_is_no_form(api: ApiClient) -> None:
+    form = {"email": ADMIN, "password": PASSWORD}
+    answer = await api.anonymous().post("/auth/sign-in", data=form)
+    assert (answer.status_code, code_of(answer)) == (422, "invalid_request")
+
+
+async def test_the_document_offers_no_oauth_flow(api: ApiClient) -> None:
+    schemes = api.app.openapi()["components"]["securitySchemes"]
+    assert {name: each["type"] for name, each in schemes.items()} == {
+        "bearer": "http",
+        "api_key": "apiKey",
+    }
+
+
+async def test_the_documentation_has_a_form_that_signs_in(api: ApiClient) -> None:
+    # when somebody new opens it
+    page = (await api.anonymous().get("http://robosure.test/docs")).text
+    # then it asks for what signing in takes, where one signs in
+    (form,) = re.findall(r'<form id="sign-in".*?</form>', page, re.DOTALL)
+    document = api.app.openapi()
+    operation = document["paths"]["/api/v1/auth/sign-in"]["post"]
+    body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    wanted = document["components"]["schemas"][body.rpartition("/")[2]]["properties"]
+    assert set(re.findall(r'name="(\w+)"', form)) == set(wanted)
+    assert 'fetch("/api/v1/auth/sign-in"' in page
+    # and hands the token to the scheme that the document knows
+    (scheme,) = re.findall(r'preauthorizeApiKey\("(\w+)"', page)
+    assert scheme in document["components"]["securitySchemes"]
 
 
 async def test_a_deactivated_user_cannot_sign_in(
@@ -189,7 +223,7 @@ async def test_a_sign_in_is_in_the_audit_trail_under_who_signed_in(
     me = (await client.get("/auth/me")).json()
     theirs = [each for each in entries if each["actor_kind"] == "user"]
     assert [(e["action"], e["actor"], e["actor_name"]) for e in theirs] == [
-        ("POST /api/v1/auth/token", me["subject"], "Administrator")
+        ("POST /api/v1/auth/sign-in", me["subject"], "Administrator")
     ]
 
 

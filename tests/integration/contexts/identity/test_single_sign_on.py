@@ -198,8 +198,8 @@ async def test_no_password_fits_an_account_that_was_made_just_in_time(
 ) -> None:
     answered(await signs_in(house.browser(), await house.is_client_of(real)))
     for password in ("", "ada", "correct horse battery staple"):
-        form = {"username": ADA["email"], "password": password}
-        answer = await house.api.anonymous().post("/auth/token", data=form)
+        body = {"email": ADA["email"], "password": password}
+        answer = await house.api.anonymous().post("/auth/sign-in", json=body)
         assert code_of(answer) == "invalid_credentials"
 
 

@@ -38,8 +38,8 @@ async def attempt(
     async with httpx.AsyncClient(
         transport=transport, base_url="http://robosure.test/api/v1"
     ) as client:
-        form = {"grant_type": "password", "username": username, "password": password}
-        return await client.post("/auth/token", data=form)
+        body = {"email": username, "password": password}
+        return await client.post("/auth/sign-in", json=body)
 
 
 def right(settings: Settings) -> str:

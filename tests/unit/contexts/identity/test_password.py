@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from robosure.contexts.identity.domain import check_password
+from robosure.contexts.identity.domain import breached_password, check_password
 from robosure.kernel.errors import Invalid
 
 COMMON = frozenset({"password", "123456789", "leavemealone", "dragon", "a"})
@@ -101,3 +101,11 @@ def test_a_password_about_the_person_is_refused(password: str) -> None:
 
 def test_without_letters_a_password_is_about_nobody() -> None:
     check_password("8473-9205-7183", common=COMMON, about=("8473 9205 7183",))
+
+
+def test_a_breached_password_is_refused_without_being_repeated() -> None:
+    refused = breached_password()
+    assert refused.code == "password_breached"
+    assert [(each.field, each.code) for each in refused.errors] == [
+        ("password", "password_breached")
+    ]

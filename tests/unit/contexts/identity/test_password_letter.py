@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from robosure.contexts.identity.domain import (
+    OF_PASSWORDS,
+    OF_SECOND_FACTORS,
     LetterKind,
     Organisation,
     OrganisationKind,
@@ -56,6 +58,7 @@ def test_what_is_no_address_is_refused() -> None:
     [
         (PasswordLetter.reset("ada@acme.example", at=NOON), timedelta(minutes=30)),
         (PasswordLetter.invitation(ada(), at=NOON), timedelta(hours=72)),
+        (PasswordLetter.second_factor(ada(), at=NOON), timedelta(minutes=10)),
     ],
 )
 def test_its_token_is_good_from_when_it_is_written_until_its_time_is_over(
@@ -112,3 +115,17 @@ def test_nobody_waits_for_one_longer_than_its_token_would_be_good() -> None:
     letter = PasswordLetter.reset("ada@acme.example", at=NOON)
     assert not letter.is_too_late_at(NOON + timedelta(minutes=29, seconds=59))
     assert letter.is_too_late_at(NOON + timedelta(minutes=30))
+
+
+def test_letters_end_those_of_their_own_subject_alone() -> None:
+    assert LetterKind.RESET.rivals == LetterKind.INVITATION.rivals == OF_PASSWORDS
+    assert LetterKind.SECOND_FACTOR.rivals == OF_SECOND_FACTORS
+    assert not OF_PASSWORDS & OF_SECOND_FACTORS
+    assert LetterKind.SECOND_FACTOR_LOST.rivals == frozenset()
+
+
+def test_somebody_is_told_of_whose_second_factor_is_lost() -> None:
+    administrator, person = ada(), ada()
+    letter = PasswordLetter.second_factor_lost(administrator, about=person, at=NOON)
+    assert (letter.user_id, letter.about_id) == (administrator.id, person.id)
+    assert PasswordLetter.second_factor(person, at=NOON).about_id is None

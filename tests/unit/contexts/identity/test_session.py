@@ -63,6 +63,30 @@ def test_the_predecessor_gives_the_same_token_again_for_a_few_seconds() -> None:
     assert (session.generation, session.refreshed_at) == (2, NOON)
 
 
+def test_a_proof_goes_on_to_another_token_without_grace_for_the_one_before() -> None:
+    # given
+    session = a_session()
+    session.refresh(1, at=NOON, idle=IDLE)
+    # when
+    session.prove(Factor.PASSWORD, at=NOON + IDLE - TICK)
+    # then
+    assert (session.generation, session.proven_generation) == (3, 3)
+    assert session.refreshed_at == session.authenticated_at == NOON + IDLE - TICK
+    with pytest.raises(Unauthenticated, match="token superseded"):
+        session.refresh(2, at=NOON + IDLE, idle=IDLE)
+    assert session.generation == 3
+    # and from there on the predecessor has its grace again
+    assert session.refresh(3, at=NOON + IDLE, idle=IDLE)
+    assert session.refresh(3, at=NOON + IDLE, idle=IDLE)
+    session.check_not_superseded(3)
+
+
+def test_the_predecessor_of_a_proof_that_comes_late_is_spent() -> None:
+    session = a_session()
+    session.prove(Factor.PASSWORD, at=NOON)
+    assert not session.refresh(1, at=NOON + GRACE, idle=IDLE)
+
+
 @pytest.mark.parametrize(
     ("generation", "after"),
     [(2, GRACE), (1, timedelta(0)), (4, timedelta(0))],

@@ -35,9 +35,12 @@ from robosure.contexts.identity.domain.organisation import (
 )
 from robosure.contexts.identity.domain.password import (
     MINIMUM_PASSWORD_LENGTH,
+    breached_password,
     check_password,
 )
 from robosure.contexts.identity.domain.password_letter import (
+    OF_PASSWORDS,
+    OF_SECOND_FACTORS,
     LetterKind,
     PasswordLetter,
     digest_of_token,
@@ -50,6 +53,7 @@ from robosure.contexts.identity.domain.roles import (
 )
 from robosure.contexts.identity.domain.second_factor import (
     RECOVERY_CODES,
+    Reading,
     SecondFactor,
 )
 from robosure.contexts.identity.domain.session import (
@@ -66,6 +70,8 @@ __all__ = [
     "GRACE",
     "LONGEST_OVERLAP",
     "MINIMUM_PASSWORD_LENGTH",
+    "OF_PASSWORDS",
+    "OF_SECOND_FACTORS",
     "RECOVERY_CODES",
     "ROBOT_SCOPES",
     "ROLES_OF_KIND",
@@ -88,12 +94,14 @@ __all__ = [
     "PasswordLetter",
     "ProviderEndpoints",
     "ProviderKind",
+    "Reading",
     "RefreshTokens",
     "RoleRules",
     "SecondFactor",
     "Session",
     "User",
     "authority_from",
+    "breached_password",
     "check_password",
     "digest_of",
     "digest_of_token",

@@ -59,6 +59,11 @@ def check_password(
         )
 
 
+def breached_password() -> Invalid:
+    """Refuse a password that was found in a breach: others try these first."""
+    return _refusal("password_breached", "not one that was found in a data breach")
+
+
 def _refusal(code: str, detail: str, **details: object) -> Invalid:
     return Invalid(code, errors=[FieldError("password", code, detail)], **details)
 

@@ -1,4 +1,8 @@
-"""Letters by which people choose a password: who forgot theirs, or has none yet."""
+"""Letters by which people choose a password: who forgot theirs, or has none yet.
+
+And letters about a second factor that is lost: one with a token that is asked for in
+its place, and one that tells, without any, that it was taken off.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +30,26 @@ class LetterKind(StrEnum):
 
     RESET = "reset"
     INVITATION = "invitation"
+    SECOND_FACTOR = "second_factor"
+    SECOND_FACTOR_LOST = "second_factor_lost"
+
+    @property
+    def rivals(self) -> frozenset[LetterKind]:
+        """Those of which one of this kind ends whatever came before it."""
+        if self in OF_PASSWORDS:
+            return OF_PASSWORDS
+        return OF_SECOND_FACTORS if self in OF_SECOND_FACTORS else frozenset()
+
+
+OF_PASSWORDS: Final = frozenset({LetterKind.RESET, LetterKind.INVITATION})
+OF_SECOND_FACTORS: Final = frozenset({LetterKind.SECOND_FACTOR})
 
 
 LIFETIME_OF: Final = {
     LetterKind.RESET: timedelta(minutes=30),
     LetterKind.INVITATION: timedelta(hours=72),
+    LetterKind.SECOND_FACTOR: timedelta(minutes=10),
+    LetterKind.SECOND_FACTOR_LOST: timedelta(hours=72),
 }
 """For how long its token is good, and for how long it is tried to send it."""
 
@@ -44,7 +63,8 @@ class PasswordLetter(Aggregate):
 
     Attributes:
         email: where it goes, whether or not that is anybody's.
-        user_id: whose password it is about; None until it is written.
+        user_id: who gets it; None until it is written.
+        about_id: whom it tells of, where that is somebody else perhaps.
         due_at: when to send it, or to try again; None once that is settled.
         digest: SHA-256 of the token. It has 256 random bits, so a slow hash would
             protect nothing.
@@ -54,6 +74,7 @@ class PasswordLetter(Aggregate):
     kind: LetterKind
     email: str
     user_id: UUID | None = None
+    about_id: UUID | None = None
     requested_at: datetime
     due_at: datetime | None
     attempts: int = 0
@@ -77,10 +98,29 @@ class PasswordLetter(Aggregate):
     @classmethod
     def invitation(cls, user: User, *, at: datetime) -> PasswordLetter:
         """Ask for one to somebody who is to choose their first password."""
+        return cls._to(user, LetterKind.INVITATION, at=at)
+
+    @classmethod
+    def second_factor(cls, user: User, *, at: datetime) -> PasswordLetter:
+        """Ask for one to somebody who lost their second factor, and would sign in."""
+        return cls._to(user, LetterKind.SECOND_FACTOR, at=at)
+
+    @classmethod
+    def second_factor_lost(
+        cls, user: User, *, about: User, at: datetime
+    ) -> PasswordLetter:
+        """Ask for one that tells somebody that a second factor was taken off."""
+        return cls._to(user, LetterKind.SECOND_FACTOR_LOST, about=about, at=at)
+
+    @classmethod
+    def _to(
+        cls, user: User, kind: LetterKind, *, about: User | None = None, at: datetime
+    ) -> PasswordLetter:
         return cls(
-            kind=LetterKind.INVITATION,
+            kind=kind,
             email=user.email,
             user_id=user.id,
+            about_id=about.id if about else None,
             requested_at=at,
             due_at=at,
         )

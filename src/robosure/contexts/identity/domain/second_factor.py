@@ -18,6 +18,19 @@ _RECOVERY_BYTES: Final = 20
 _GROUP: Final = 4
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A code of an app, as it was read.
+
+    Attributes:
+        step: the time step (RFC 6238) that it is of.
+        ahead: by how many steps that was ahead of our clock.
+    """
+
+    step: int
+    ahead: int
+
+
 @dataclass(eq=False, kw_only=True)
 class SecondFactor(Aggregate):
     """Somebody's authenticator app.
@@ -29,6 +42,9 @@ class SecondFactor(Aggregate):
             nothing at sign-in.
         last_step: the latest time step (RFC 6238) whose code was used; each is good
             once.
+        ahead: by how many time steps the app's clock is ahead of ours, as learned.
+        lost_at: since when it is lost, as an administrator says; until another one is
+            confirmed, a letter's token is asked for in its place.
         recovery_digests: SHA-256 of the recovery codes that are left. These have 160
             random bits, so a slow hash would protect nothing.
     """
@@ -39,6 +55,8 @@ class SecondFactor(Aggregate):
     begun_at: datetime
     confirmed_at: datetime | None = None
     last_step: int | None = None
+    ahead: int = 0
+    lost_at: datetime | None = None
     recovery_digests: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -54,21 +72,25 @@ class SecondFactor(Aggregate):
         )
 
     def begin_again(self, *, sealed_secret: str, at: datetime) -> None:
-        """Show another secret, as the one before was never confirmed.
+        """Show another secret, as the one before was never confirmed, or is lost.
 
         Raises:
-            InvalidState: it was.
+            InvalidState: it was, and is not.
         """
-        if self.confirmed_at is not None:
+        if self.is_asked_for:
             raise InvalidState("second_factor_exists")
         self.sealed_secret = sealed_secret
         self.begun_at = at
+        self.last_step, self.ahead = None, 0
 
-    def confirm(self, step: int | None, *, at: datetime) -> list[str]:
+    def confirm(
+        self, read: Reading | None, *, missed: Reading | None = None, at: datetime
+    ) -> list[str]:
         """Take it for theirs from now on, since their app has given a code.
 
         Args:
-            step: the time step whose code it is; None if of none.
+            read: the code that was given; None if it is none.
+            missed: the one before it that was refused; see :meth:`use`.
             at: now.
 
         Returns:
@@ -80,19 +102,58 @@ class SecondFactor(Aggregate):
         """
         if self.confirmed_at is not None:
             raise InvalidState("second_factor_exists")
-        self.use(step)
-        self.confirmed_at = at
+        self.use(read, missed=missed)
+        self.confirmed_at, self.lost_at = at, None
         return self.renew_recovery_codes()
 
-    def use(self, step: int | None) -> None:
-        """Take a code, once.
+    def lose(self, *, at: datetime) -> None:
+        """Ask for it no more, and for a letter's token until there is another one."""
+        self.lost_at = at
+        self.confirmed_at, self.recovery_digests = None, ()
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether its codes are asked for at sign-in."""
+        return self.confirmed_at is not None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether there was one, that another is to follow."""
+        return self.lost_at is not None
+
+    def use(self, read: Reading | None, *, missed: Reading | None = None) -> None:
+        """Take a code, once, for the thirty seconds that it is shown (ASVS 6.5.5).
+
+        That is the code of the present step, by the app's clock as far as it is known.
+        A hand that comes late comes late once; a clock that is off is off the next time
+        too, and as far. So the second of two codes that are as far from the present
+        one is taken, and what it says of the clock is kept (RFC 6238, section 6).
+
+        Args:
+            read: the code that was given; None if it is none.
+            missed: the one that was given before it and refused, if lately.
 
         Raises:
-            Unauthenticated: it is none of the app's, or was used, or one after it was.
+            Unauthenticated: it is none of the app's, or not of now, or was used, or one
+                after it was.
         """
-        if step is None or (self.last_step is not None and step <= self.last_step):
+        if read is None or not self._is_news(read):
             raise Unauthenticated("wrong_second_factor")
-        self.last_step = step
+        if read.ahead != self.ahead and not self._is_from_a_clock(read, missed):
+            raise Unauthenticated("wrong_second_factor")
+        self.ahead, self.last_step = read.ahead, read.step
+
+    def _is_news(self, read: Reading) -> bool:
+        return self.last_step is None or read.step > self.last_step
+
+    def _is_from_a_clock(self, read: Reading, missed: Reading | None) -> bool:
+        """Say whether two codes came after one another from a clock that is off.
+
+        Not so if one that was in time came between them.
+        """
+        if missed is None or missed.ahead != read.ahead:
+            return False
+        return missed.step < read.step and self._is_news(missed)
 
     def use_recovery_code(self, code: str) -> bool:
         """Take a recovery code, once; say whether it was one."""

@@ -62,6 +62,10 @@ class Session(Aggregate):
         factors: how they did.
         refreshed_at: when the current refresh token was first given.
         generation: which of the session's refresh tokens that is, from 1 on.
+        proven_generation: the first one since they last proved who they are; tokens of
+            those before it are good no longer.
+        second_factor_due: whether it is good for nothing but setting up a second
+            factor, since it takes two to do more.
         expires_at: when it is over in any case.
         address: where it began.
         user_agent: what it began with, as it calls itself.
@@ -77,6 +81,8 @@ class Session(Aggregate):
     expires_at: datetime
     address: str
     user_agent: str | None
+    proven_generation: int = 1
+    second_factor_due: bool = False
     ended_at: datetime | None = None
     ended_because: Ending | None = None
 
@@ -91,6 +97,7 @@ class Session(Aggregate):
         lifetime: timedelta,
         address: str,
         user_agent: str | None = None,
+        second_factor_due: bool = False,
     ) -> Session:
         """Begin one for somebody who has just proved who they are."""
         return cls(
@@ -104,6 +111,7 @@ class Session(Aggregate):
             expires_at=at + lifetime,
             address=address,
             user_agent=user_agent and user_agent[:_USER_AGENT_LENGTH],
+            second_factor_due=second_factor_due,
         )
 
     def refresh(self, generation: int, *, at: datetime, idle: timedelta) -> bool:
@@ -119,25 +127,54 @@ class Session(Aggregate):
             was stolen from, and the session is to end.
 
         Raises:
-            Unauthenticated: the session was over already.
+            Unauthenticated: the session was over already; or its person has just
+                proved again who they are, so that another token goes on.
         """
         if not self.is_live_at(at, idle=idle):
             raise Unauthenticated("session_over")
+        has_grace = at < self.refreshed_at + GRACE
+        if generation == self.generation - 1 and has_grace:
+            # To the predecessor of a proof, what was proven is not given.
+            self.check_not_superseded(generation)
         if generation == self.generation:
             self.generation += 1
             self.refreshed_at = at
             return True
-        is_predecessor = generation == self.generation - 1
-        return is_predecessor and at < self.refreshed_at + GRACE
+        return generation == self.generation - 1 and has_grace
 
-    def prove(self, factor: Factor, *, at: datetime) -> None:
-        """Note that they have proved again who they are.
+    def prove(
+        self, factor: Factor, *, at: datetime, second_factor_due: bool = False
+    ) -> None:
+        """Note that they have proved again who they are, and go on to other tokens.
 
-        Who does so without a second factor has none any more.
+        Those so far are good no longer: who has copied one has nothing of the proof
+        (ASVS 7.2.4). Who does so without a second factor has none any more.
+
+        Args:
+            factor: how they did.
+            at: now.
+            second_factor_due: whether more is asked for than that; where it was before,
+                the second factor alone ends it.
         """
+        self.generation += 1
+        self.refreshed_at = at
+        self.proven_generation = self.generation
         self.authenticated_at = at
         kept = set(self.factors) - {Factor.ONE_TIME_CODE}
         self.factors = tuple(sorted({*kept, factor}))
+        if factor is Factor.ONE_TIME_CODE:
+            self.second_factor_due = False
+        elif second_factor_due:
+            self.second_factor_due = True
+
+    def check_not_superseded(self, generation: int) -> None:
+        """Take tokens of a generation for good still.
+
+        Raises:
+            Unauthenticated: their person has proved again since then who they are.
+        """
+        if generation < self.proven_generation:
+            raise Unauthenticated("token_superseded")
 
     def end(self, because: Ending, *, at: datetime) -> None:
         """End it; one that is over stays as it is."""

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from robosure.contexts.identity.domain import (
     Ending,
+    Factor,
     SecondFactor,
     Session,
 )
@@ -22,7 +23,7 @@ from robosure.kernel.errors import (
     NotFound,
 )
 from robosure.platform.database import WriteSession, translating
-from robosure.platform.security import EndedSessions
+from robosure.platform.security import OVER, EndedSessions
 
 
 class SqlSessions:
@@ -46,7 +47,19 @@ class SqlSessions:
     async def end(self, session: Session, because: Ending, *, at: datetime) -> None:
         """End one; access tokens of it are good no longer once that is committed."""
         session.end(because, at=at)
-        self._note([session.id])
+        self._note(session.id, OVER)
+
+    async def prove(
+        self,
+        session: Session,
+        factor: Factor,
+        *,
+        at: datetime,
+        second_factor_due: bool,
+    ) -> None:
+        """Prove on one; tokens so far are good no longer once that is committed."""
+        session.prove(factor, at=at, second_factor_due=second_factor_due)
+        self._note(session.id, session.proven_generation)
 
     async def end_all_of(
         self,
@@ -73,9 +86,9 @@ class SqlSessions:
             if session.id != but:
                 await self.end(session, because, at=at)
 
-    def _note(self, session_ids: list[UUID]) -> None:
+    def _note(self, session_id: UUID, good_from: float) -> None:
         async def note() -> None:
-            self._ended.note(session_ids)
+            self._ended.note(session_id, good_from)
 
         self._session.after_commit(note)
 

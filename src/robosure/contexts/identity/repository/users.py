@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, exists, select, update
 
 from robosure.contexts.identity.domain import (
+    LetterKind,
     PasswordLetter,
     User,
     digest_of_token,
@@ -114,18 +116,23 @@ class SqlPasswordLetters:
         )
         return (await self._session.scalars(statement)).one_or_none()
 
-    async def with_token(self, token: str) -> PasswordLetter | None:
-        """Return the one that a token is of, if it is of any."""
-        digest = digest_of_token(token)
-        statement = select(PasswordLetter).where(password_letters.c.digest == digest)
+    async def with_token(
+        self, token: str, *, of: Collection[LetterKind]
+    ) -> PasswordLetter | None:
+        """Return the one of these kinds that a token is of, if it is of any."""
+        columns = password_letters.c
+        statement = select(PasswordLetter).where(
+            columns.digest == digest_of_token(token), columns.kind.in_(of)
+        )
         return (await self._session.scalars(statement)).one_or_none()
 
     async def newer_exists(self, letter: PasswordLetter) -> bool:
-        """Say whether its user was written a later one."""
+        """Say whether its user was written a later one that ends it."""
         columns = password_letters.c
         newer = exists().where(
             columns.user_id == letter.user_id,
             columns.id != letter.id,
+            columns.kind.in_(letter.kind.rivals),
             columns.requested_at > letter.requested_at,
         )
         return bool(await self._session.scalar(select(newer)))
@@ -139,11 +146,17 @@ class SqlPasswordLetters:
         self._session.expunge(letter)
 
     async def forget_all_of(
-        self, user_id: UUID, *, but: PasswordLetter | None = None
+        self,
+        user_id: UUID,
+        *,
+        of: Collection[LetterKind],
+        but: PasswordLetter | None = None,
     ) -> None:
-        """Forget all of somebody's, but for one: their tokens are good no longer."""
+        """Forget somebody's of these kinds, but for one: their tokens are void."""
         columns = password_letters.c
-        theirs = delete(password_letters).where(columns.user_id == user_id)
+        theirs = delete(password_letters).where(
+            columns.user_id == user_id, columns.kind.in_(of)
+        )
         if but is not None:
             theirs = theirs.where(columns.id != but.id)
         await self._session.execute(theirs)

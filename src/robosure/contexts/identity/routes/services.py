@@ -9,10 +9,13 @@ from fastapi import Depends, Request
 from robosure.contexts.identity.repository import (
     SqlCustomRoles,
     SqlOrganisations,
+    SqlPasswordLetters,
     SqlSecondFactors,
     SqlSessions,
     SqlUsers,
 )
+from robosure.contexts.identity.service.lost_factors import LostFactors
+from robosure.contexts.identity.service.missed_codes import MissedCodes
 from robosure.contexts.identity.service.roles import Roles
 from robosure.contexts.identity.service.second_factor import SecondFactorService
 from robosure.contexts.identity.service.sessions import Client, SessionService
@@ -69,29 +72,45 @@ SessionServiceDep = Annotated[SessionService, Depends(_session_service)]
 
 
 def _second_factor_service(
-    session: WriteDb, settings: SettingsDep, clock: ClockDep
+    session: WriteDb, runtime: RuntimeDep
 ) -> SecondFactorService:
     return SecondFactorService(
         SqlSecondFactors(session),
+        missed=MissedCodes(runtime.redis),
         users=SqlUsers(session),
-        vault=FernetVault.from_settings(settings),
-        clock=clock,
+        vault=FernetVault.from_settings(runtime.settings),
+        clock=runtime.clock,
     )
 
 
 SecondFactorServiceDep = Annotated[SecondFactorService, Depends(_second_factor_service)]
 
 
+def _lost_factors(session: WriteDb, clock: ClockDep) -> LostFactors:
+    return LostFactors(
+        SqlSecondFactors(session),
+        letters=SqlPasswordLetters(session),
+        users=SqlUsers(session),
+        clock=clock,
+    )
+
+
+LostFactorsDep = Annotated[LostFactors, Depends(_lost_factors)]
+
+
 def _sign_in_service(
+    *,
     session: WriteDb,
     passwords: PasswordsDep,
     second_factors: SecondFactorServiceDep,
+    lost_factors: LostFactorsDep,
     throttle: ThrottleDep,
 ) -> SignInService:
     return SignInService(
         SqlUsers(session),
         passwords=passwords,
         second_factors=second_factors,
+        lost_factors=lost_factors,
         attempts=throttle,
     )
 

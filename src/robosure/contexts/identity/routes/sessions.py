@@ -29,7 +29,8 @@ router = ApiRouter()
     "/auth/sign-out", summary="Sign out", status_code=204, responses=problems(409)
 )
 async def sign_out(
-    principal: Annotated[Principal, signed_in()], service: SessionServiceDep
+    principal: Annotated[Principal, signed_in(before_second_factor=True)],
+    service: SessionServiceDep,
 ) -> None:
     """End the session you ask from: its access and refresh tokens are good no more."""
     await service.sign_out(principal)

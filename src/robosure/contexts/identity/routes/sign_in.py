@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Form, Request, Response
 
 from robosure.contexts.identity.domain import OrganisationKind
+from robosure.contexts.identity.jobs import send_password_letters
 from robosure.contexts.identity.repository import (
     SqlOrganisations,
     SqlPasswordLetters,
@@ -21,15 +22,16 @@ from robosure.contexts.identity.routes.services import (
     SignOnCodesDep,
 )
 from robosure.contexts.identity.schemas.sign_in import (
-    AccessToken,
     Me,
     PasswordChange,
     ProofIn,
+    SignIn,
     TokenForm,
     TokenPair,
 )
 from robosure.contexts.identity.service.sessions import Grant
 from robosure.kernel.errors import DomainError
+from robosure.kernel.time import Clock
 from robosure.platform.database.behalf import PLATFORM
 from robosure.platform.http import (
     ApiRouter,
@@ -45,14 +47,15 @@ from robosure.platform.http import (
     public,
     signed_in,
 )
+from robosure.platform.jobs import defer
 from robosure.platform.security import Tokens
 
 router = ApiRouter()
 
 
 @router.post(
-    "/auth/token",
-    summary="Sign in, or stay signed in",
+    "/auth/sign-in",
+    summary="Sign in",
     dependencies=[public(behalf=PLATFORM)],
     response_model=TokenPair,
     responses=problems(422, 429),
@@ -60,12 +63,12 @@ router = ApiRouter()
 @limited_as(RouteClass.SIGN_IN)
 async def sign_in(
     *,
-    form: Annotated[TokenForm, Form()],
+    body: SignIn,
     request: Request,
     response: Response,
+    session: WriteDb,
     service: SignInServiceDep,
     sessions: SessionServiceDep,
-    codes: SignOnCodesDep,
     tokens: TokensDep,
     clock: ClockDep,
     source: SourceDep,
@@ -73,38 +76,71 @@ async def sign_in(
 ) -> TokenPair | Response:
     """Answer a short-lived access token, and a refresh token that gets the next pair.
 
-    With the grant type `password`, `username` is the e-mail address. After several
-    failures the next attempt has to wait: `429` with `sign_in_delayed` until
-    `Retry-After` is over, whether or not the password is right. The wait is a minute at
-    most, so nobody is locked out for good.
+    After several failures the next attempt has to wait: `429` with `sign_in_delayed`
+    until `Retry-After` is over, whether or not the password is right. The wait is a
+    minute at most, so nobody is locked out for good.
 
-    With `refresh_token`, use the last one that you got. Each is good once; its answer
-    may be asked for again for ten seconds. A spent one ends the session.
+    Who has set up a second factor is asked for a `code` of it: `401` with
+    `second_factor_required`. Who has lost it is sent one: `second_factor_lost`. Where
+    two factors are wanted, who has none yet sets one up before anything else.
+    """
+    grant = await service.sign_in(
+        body.email,
+        password=body.password.get_secret_value(),
+        code=body.code.get_secret_value(),
+        source=source,
+        client=client,
+        sessions=sessions,
+    )
+    if isinstance(grant, DomainError):
+        defer(session, send_password_letters)
+        return await problem_of(request, grant)
+    return _answer(grant, request, response, tokens, clock)
+
+
+@router.post(
+    "/auth/token",
+    summary="Stay signed in",
+    dependencies=[public(behalf=PLATFORM)],
+    response_model=TokenPair,
+    responses=problems(422, 429),
+)
+@limited_as(RouteClass.SIGN_IN)
+async def go_on(
+    *,
+    form: Annotated[TokenForm, Form()],
+    request: Request,
+    response: Response,
+    sessions: SessionServiceDep,
+    codes: SignOnCodesDep,
+    tokens: TokensDep,
+    clock: ClockDep,
+) -> TokenPair | Response:
+    """Answer the next pair of tokens, or the first one after single sign-on.
+
+    With the grant type `refresh_token`, use the last one that you got. Each is good
+    once; its answer may be asked for again for ten seconds. A spent one ends the
+    session.
 
     With `authorization_code`, `code` is what a page got in its address after single
     sign-on, and `code_verifier` what it thought of before. It is good once, for a
     minute.
     """
-    if form.grant_type == "password":
-        grant = await service.sign_in(
-            form.username,
-            password=form.password.get_secret_value(),
-            code=form.code.get_secret_value(),
-            source=source,
-            client=client,
-            sessions=sessions,
+    grant = await (
+        sessions.refresh(form.refresh_token.get_secret_value())
+        if form.grant_type == "refresh_token"
+        else codes.redeem(
+            form.code.get_secret_value(), form.code_verifier.get_secret_value()
         )
-    else:
-        answer = await (
-            sessions.refresh(form.refresh_token.get_secret_value())
-            if form.grant_type == "refresh_token"
-            else codes.redeem(
-                form.code.get_secret_value(), form.code_verifier.get_secret_value()
-            )
-        )
-        if isinstance(answer, DomainError):
-            return await problem_of(request, answer)
-        grant = answer
+    )
+    if isinstance(grant, DomainError):
+        return await problem_of(request, grant)
+    return _answer(grant, request, response, tokens, clock)
+
+
+def _answer(
+    grant: Grant, request: Request, response: Response, tokens: Tokens, clock: Clock
+) -> TokenPair:
     # From here on the request acts for them, so the audit trail says who signed in.
     request.state.principal = grant.principal
     keep_out_of_caches(response)
@@ -131,14 +167,17 @@ async def prove_again(
     *,
     body: ProofIn,
     response: Response,
-    principal: Annotated[Principal, signed_in()],
+    principal: Annotated[Principal, signed_in(before_second_factor=True)],
     service: SignInServiceDep,
     sessions: SessionServiceDep,
     tokens: TokensDep,
     clock: ClockDep,
     source: SourceDep,
-) -> AccessToken:
-    """Answer an access token that, for five minutes, lets you do what is sensitive.
+) -> TokenPair:
+    """Answer tokens with which, for five minutes, you may do what is sensitive.
+
+    The session's tokens so far are good no longer: `401` with `token_superseded`.
+    Requests that are under way go on.
 
     What is sensitive answers `401` with `insufficient_user_authentication` if you have
     signed in, or proved again who you are, longer ago than that.
@@ -151,10 +190,7 @@ async def prove_again(
         sessions=sessions,
     )
     keep_out_of_caches(response)
-    return AccessToken(
-        access_token=tokens.issue(proven, now=clock.now()),
-        expires_in=int(tokens.lifetime.total_seconds()),
-    )
+    return pair_of(proven, tokens, clock.now())
 
 
 @router.post(
@@ -188,7 +224,9 @@ async def change_password(
 
 
 @router.get("/auth/me", summary="Who am I?", responses=problems())
-async def me(principal: Annotated[Principal, signed_in()]) -> Me:
+async def me(
+    principal: Annotated[Principal, signed_in(before_second_factor=True)],
+) -> Me:
     """Answer who the platform takes you for, and what you may do."""
     return Me(
         subject=principal.subject,

@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from robosure.contexts.identity.schemas.fields import NOON, example
+from robosure.contexts.identity.schemas.sign_in import TokenPair
 from robosure.platform.http import InputModel, OutputModel
 
 
@@ -65,6 +66,23 @@ class RecoveryCodes(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra=example(
+            recovery_codes=["NBSW-Y3DP-EB3W-64TM-MQQH-O33S-EBUX-G2LO"],
+        )
+    )
+
+    recovery_codes: list[str]
+
+
+class SecondFactorConfirmed(TokenPair):
+    """Recovery codes, which cannot be shown again, and tokens to go on by."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            access_token="eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIw.c2ln",  # nosec B106 # noqa: S106 - an example
+            token_type="bearer",  # noqa: S106 - a kind of token
+            expires_in=600,
+            refresh_token="rbr_AZg6XnwQe05dUm8OWiwbAgAAAAGYOl58EHtOXVJvDlosGwI",  # noqa: S106 - an example
+            refresh_expires_in=604_800,
             recovery_codes=["NBSW-Y3DP-EB3W-64TM-MQQH-O33S-EBUX-G2LO"],
         )
     )

@@ -18,25 +18,39 @@ from robosure.contexts.identity.schemas.fields import (
 from robosure.platform.http import InputModel, OutputModel
 
 
-class TokenForm(BaseModel):
-    """What is presented for an access token (RFC 6749, sections 4.1.3, 4.3.2 and 6)."""
+class SignIn(InputModel):
+    """Who signs in, and by what."""
 
-    grant_type: Literal["password", "refresh_token", "authorization_code"] = "password"
-    username: str = Field(
-        default="", max_length=1_024, description="The e-mail address, in any case."
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            email="ada@robosure.example",
+            password="correct horse battery",  # nosec B106 # noqa: S106 - an example
+        )
     )
-    password: SecretStr = Field(default=SecretStr(""), max_length=1_024)
+
+    email: str = Field(max_length=1_024, description="In any case.")
+    password: SecretStr = Field(max_length=1_024)
     code: SecretStr = Field(
         default=SecretStr(""),
         max_length=64,
         description="Of your authenticator app, or a recovery code, if you have set up "
-        "a second factor; without it the answer is `second_factor_required`. With the "
-        "grant type `authorization_code`: from single sign-on.",
+        "a second factor; of the letter that you were sent, if you have lost it.",
     )
+
+
+class TokenForm(BaseModel):
+    """What is presented for the next tokens (RFC 6749, sections 4.1.3 and 6)."""
+
+    grant_type: Literal["refresh_token", "authorization_code"]
     refresh_token: SecretStr = Field(
         default=SecretStr(""),
         max_length=200,
         description="With the grant type `refresh_token`: the last one that you got.",
+    )
+    code: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=64,
+        description="With the grant type `authorization_code`: from single sign-on.",
     )
     code_verifier: SecretStr = Field(
         default=SecretStr(""),

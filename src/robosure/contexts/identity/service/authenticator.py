@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from robosure.contexts.identity.repository import SqlApiKeys, SqlOrganisations
 from robosure.contexts.identity.tables import sessions
 from robosure.platform.database import ReadSession, WriteSession
-from robosure.platform.security import Principal
+from robosure.platform.security import OVER, Principal
 
 
 class SqlAuthenticator:
@@ -41,7 +41,19 @@ class SqlAuthenticator:
 
     async def ended_sessions(
         self, session: ReadSession, *, since: datetime
-    ) -> Collection[UUID]:
-        """Return the sessions that have ended since then, before their time."""
-        ended = select(sessions.c.id).where(sessions.c.ended_at >= since)
-        return (await session.scalars(ended)).all()
+    ) -> Mapping[UUID, float]:
+        """Return from which generation on tokens are good, where that changed since.
+
+        None of a session that ended before its time is.
+        """
+        columns = sessions.c
+        changed = select(columns.id, columns.ended_at, columns.proven_generation).where(
+            or_(
+                columns.ended_at >= since,
+                and_(columns.proven_generation > 1, columns.authenticated_at >= since),
+            )
+        )
+        return {
+            each.id: each.proven_generation if each.ended_at is None else OVER
+            for each in await session.execute(changed)
+        }

@@ -12,11 +12,11 @@ from typing import Final
 from uuid import UUID
 
 from robosure.contexts.identity.domain import (
+    OF_PASSWORDS,
     Ending,
     LetterKind,
     PasswordLetter,
     User,
-    check_password,
 )
 from robosure.contexts.identity.ports import (
     Attempts,
@@ -30,6 +30,7 @@ from robosure.contexts.identity.repository import (
     SqlPasswordLetters,
     SqlUsers,
 )
+from robosure.contexts.identity.service.new_passwords import check_new_password
 from robosure.kernel.errors import Invalid, Unauthenticated, Unavailable
 from robosure.kernel.time import Clock
 from robosure.platform.database import Database, WriteSession
@@ -48,17 +49,25 @@ LETTERS: Final = counter(
 _SUBJECTS: Final = {
     LetterKind.RESET: "Choose a new password",
     LetterKind.INVITATION: "Choose your password",
+    LetterKind.SECOND_FACTOR: "Your code to sign in without your second factor",
+    LetterKind.SECOND_FACTOR_LOST: "A second factor was taken off",
 }
 _REASONS: Final = {
     LetterKind.RESET: "Somebody, probably you, has forgotten the password of your "
     "Robosure account. Within 30 minutes, and once, you can choose a new one:",
     LetterKind.INVITATION: "A Robosure account was made for you. Within 72 hours, and "
     "once, you can choose its password:",
+    LetterKind.SECOND_FACTOR: "Somebody, probably you, signs in to your Robosure "
+    "account with its password. As its second factor is lost, this code is asked for "
+    "besides, within 10 minutes and once:",
 }
 _ENDINGS: Final = {
     LetterKind.RESET: "If it was not you, do nothing: the password stays as it is.",
     LetterKind.INVITATION: "After that, ask for a new letter as somebody who has "
     "forgotten their password.",
+    LetterKind.SECOND_FACTOR: "You will then set up a second factor anew. If it was "
+    "not you, somebody knows your password: choose another one, and tell your "
+    "administrator.",
 }
 
 
@@ -112,18 +121,18 @@ class PasswordLetterService(LoggerMixin):
         Raises:
             Unauthenticated: the token is none, or over, or used; or they may not sign
                 in any more.
-            Invalid: see :func:`check_password`. The token is good still.
+            Invalid: see :func:`check_new_password`. The token is good still.
         """
         user = await self._user_of(token)
         organisation = await self._organisations.get(user.organisation_id)
-        check_password(
+        await check_new_password(
             new,
-            common=await self._passwords.common(),
+            passwords=self._passwords,
             about=(user.email, user.name, organisation.name),
         )
         now = self._clock.now()
         user.change_password(await self._passwords.hash(new))
-        await self._letters.forget_all_of(user.id)
+        await self._letters.forget_all_of(user.id, of=OF_PASSWORDS)
         await self._sessions.end_all_of(user.id, Ending.PASSWORD_CHANGED, at=now)
         self.logger.info(
             "identity.service.password_choice_completed", user_id=str(user.id)
@@ -140,7 +149,7 @@ class PasswordLetterService(LoggerMixin):
 
     async def _user_of(self, token: str) -> User:
         """Return whose the token is, locked, so that it is used once."""
-        letter = await self._letters.with_token(token)
+        letter = await self._letters.with_token(token, of=OF_PASSWORDS)
         if letter is not None and letter.user_id is not None:
             user = await self._users.get(letter.user_id)
             await self._users.lock(user)
@@ -224,13 +233,20 @@ class PasswordLetterWriter(LoggerMixin):
             not user.active
             or letter.is_too_late_at(now)
             or await letters.newer_exists(letter)
-            or await SqlExternalIdentities(session).are_of(user.id)
+            or (
+                letter.kind in OF_PASSWORDS
+                and await SqlExternalIdentities(session).are_of(user.id)
+            )
         ):
             await letters.forget(letter)
             return None
-        await letters.forget_all_of(user.id, but=letter)
+        await letters.forget_all_of(user.id, of=letter.kind.rivals, but=letter)
         token = letter.write(user, at=now)
-        text = _text(user.name, letter.kind, self._link(token))
+        if letter.about_id is None:
+            shown = self._link(token) if letter.kind in OF_PASSWORDS else token
+            text = _text(user.name, letter.kind, shown)
+        else:
+            text = _notice(user, about=await users.get(letter.about_id))
         message = Message(
             to=user.email,
             subject=_SUBJECTS[letter.kind],
@@ -264,4 +280,14 @@ class PasswordLetterWriter(LoggerMixin):
 def _text(name: str, kind: LetterKind, link: str) -> str:
     return (
         f"Dear {name},\n\n{_REASONS[kind]}\n\n{link}\n\n{_ENDINGS[kind]}\n\nRobosure\n"
+    )
+
+
+def _notice(user: User, *, about: User) -> str:
+    return (
+        f"Dear {user.name},\n\nan administrator has said that the second factor of "
+        f"{about.name} ({about.email}) is lost. They were signed out everywhere. At "
+        "their next sign-in, a code by mail is asked for besides the password, and "
+        "then a new second factor.\n\nIf that should not be so, tell your "
+        "administrators now.\n\nRobosure\n"
     )

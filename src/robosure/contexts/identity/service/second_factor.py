@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from robosure.contexts.identity.domain import SecondFactor, User
-from robosure.contexts.identity.ports import SecondFactors, Users, Vault
+from robosure.contexts.identity.domain import Reading, SecondFactor, User
+from robosure.contexts.identity.ports import Missed, SecondFactors, Users, Vault
 from robosure.kernel.errors import Forbidden, NotFound, Unauthenticated
 from robosure.kernel.time import Clock
 from robosure.platform.logging import LoggerMixin
@@ -33,9 +33,16 @@ class SecondFactorService(LoggerMixin):
     """Knows people by their authenticator apps."""
 
     def __init__(
-        self, factors: SecondFactors, *, users: Users, vault: Vault, clock: Clock
+        self,
+        factors: SecondFactors,
+        *,
+        missed: Missed,
+        users: Users,
+        vault: Vault,
+        clock: Clock,
     ) -> None:
         self._factors = factors
+        self._missed = missed
         self._users = users
         self._vault = vault
         self._clock = clock
@@ -72,7 +79,8 @@ class SecondFactorService(LoggerMixin):
             InvalidState, Unauthenticated: see :meth:`SecondFactor.confirm`.
         """
         factor = await self._factor_of(by.subject)
-        codes = factor.confirm(self._step(factor, code), at=self._clock.now())
+        read, missed = await self._read(factor, code)
+        codes = factor.confirm(read, missed=missed, at=self._clock.now())
         self.logger.info(
             "identity.service.second_factor_confirmed", user_id=str(by.subject)
         )
@@ -100,7 +108,8 @@ class SecondFactorService(LoggerMixin):
                 left=len(factor.recovery_digests),
             )
             return
-        factor.use(self._step(factor, code))
+        read, missed = await self._read(factor, code)
+        factor.use(read, missed=missed)
 
     async def renew_recovery_codes(self, by: Principal) -> list[str]:
         """Make new recovery codes, and return them, this once.
@@ -136,9 +145,21 @@ class SecondFactorService(LoggerMixin):
 
     async def _confirmed(self, user_id: UUID) -> SecondFactor | None:
         factor = await self._factors.of_user(user_id)
-        return factor if factor and factor.confirmed_at is not None else None
+        return factor if factor and factor.is_asked_for else None
 
-    def _step(self, factor: SecondFactor, code: str) -> int | None:
-        secret = self._vault.open(factor.sealed_secret)
-        plain = code.replace(" ", "")
-        return totp.step_of(secret, plain, at=self._clock.now())
+    async def _read(
+        self, factor: SecondFactor, code: str
+    ) -> tuple[Reading | None, Reading | None]:
+        """Return what a code is, and the one before it where the clock seems off."""
+        found = totp.read(
+            self._vault.open(factor.sealed_secret),
+            code.replace(" ", ""),
+            at=self._clock.now(),
+            ahead=factor.ahead,
+        )
+        read = Reading(*found) if found else None
+        if read is None or read.ahead == factor.ahead:
+            return read, None
+        missed = await self._missed.last_of(factor.user_id)
+        await self._missed.remember(factor.user_id, read)
+        return read, missed

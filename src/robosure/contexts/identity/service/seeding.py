@@ -7,17 +7,18 @@ from robosure.contexts.identity.domain import (
     Organisation,
     OrganisationKind,
     User,
-    check_password,
 )
 from robosure.contexts.identity.repository import (
     SqlAuthorityLimits,
     SqlOrganisations,
     SqlUsers,
 )
+from robosure.contexts.identity.service.new_passwords import check_new_password
 from robosure.kernel.time import SystemClock
+from robosure.platform.client import HttpClient
 from robosure.platform.database import Database
 from robosure.platform.logging import DomainLogger
-from robosure.platform.security import Passwords
+from robosure.platform.security import BreachedPasswords, Passwords
 from robosure.platform.settings import Settings
 
 
@@ -59,12 +60,13 @@ async def seed(database: Database, settings: Settings) -> None:
         if await users.any_of(insurer.id):
             return  # one who was erased must not come back with the first password
         password = settings.admin_password.get_secret_value()
-        passwords = Passwords()
-        check_password(
-            password,
-            common=await passwords.common(),
-            about=(settings.admin_email, insurer.name),
-        )
+        async with HttpClient(settings) as http:
+            passwords = Passwords(BreachedPasswords.of(settings, http))
+            await check_new_password(
+                password,
+                passwords=passwords,
+                about=(settings.admin_email, insurer.name),
+            )
         admin = User.register(
             insurer,
             email=settings.admin_email,

@@ -80,12 +80,25 @@ class SessionService(LoggerMixin):
         self._tokens = RefreshTokens(settings.encryption_keys)
         self._idle = timedelta(seconds=settings.session_idle_seconds)
         self._lifetime = timedelta(seconds=settings.session_seconds)
+        self._wants_second_factor = settings.needs_second_factor
         self._clock = clock
 
     async def begin(
-        self, user: User, *, factors: Collection[Factor], client: Client
+        self,
+        user: User,
+        *,
+        factors: Collection[Factor],
+        client: Client,
+        second_factor_due: bool = False,
     ) -> Grant:
         """Begin one for somebody who has just proved who they are.
+
+        Args:
+            user: who it is.
+            factors: how they did.
+            client: what the session remembers of it.
+            second_factor_due: whether it is to be good for setting up a second factor
+                alone; it is where a password alone does not do.
 
         Raises:
             Unauthenticated: meanwhile they were deactivated, or got another password.
@@ -102,6 +115,7 @@ class SessionService(LoggerMixin):
             lifetime=self._lifetime,
             address=client.address,
             user_agent=client.user_agent,
+            second_factor_due=second_factor_due or self._is_too_little(factors),
         )
         await self._sessions.add(session)
         return await self._grant(session, user)
@@ -133,19 +147,23 @@ class SessionService(LoggerMixin):
         REFRESHES.labels("completed").inc()
         return await self._grant(session, await self._users.get(session.user_id))
 
-    async def prove(self, by: Principal, factor: Factor) -> Principal:
-        """Note that somebody has proved again who they are; return who that is.
+    async def prove(self, by: Principal, factor: Factor) -> Grant:
+        """Note that somebody has proved again who they are, and answer new tokens.
+
+        Those so far are good no longer.
 
         Raises:
             InvalidState: they are in no session.
-            Unauthenticated: it is over.
+            Unauthenticated: it is over, or another such proof came before this one.
         """
         session, now = await self._current(by), self._clock.now()
         if not session.is_live_at(now, idle=self._idle):
             raise Unauthenticated("session_over")
-        session.prove(factor, at=now)
-        user = await self._users.get(session.user_id)
-        return (await self._grant(session, user)).principal
+        session.check_not_superseded(by.generation)
+        await self._sessions.prove(
+            session, factor, at=now, second_factor_due=self._is_too_little([factor])
+        )
+        return await self._grant(session, await self._users.get(session.user_id))
 
     async def hand_over(self, session_id: UUID) -> Grant:
         """Answer the first tokens of one that was begun for whoever asks now.
@@ -203,6 +221,13 @@ class SessionService(LoggerMixin):
         await self._sessions.end_all_of(user_id, Ending.REVOKED, at=now)
         self.logger.info("identity.service.sessions_ended", user_id=str(user_id))
 
+    def _is_too_little(self, factors: Collection[Factor]) -> bool:
+        """Say whether it takes more: of a password alone, where two factors are wanted.
+
+        What a provider asks of people, it and who names it answer for.
+        """
+        return self._wants_second_factor and set(factors) == {Factor.PASSWORD}
+
     async def _current(self, by: Principal) -> Session:
         if by.session_id is None:
             raise InvalidState("not_in_a_session")
@@ -239,6 +264,8 @@ class SessionService(LoggerMixin):
             roles=effective,
             permissions=await self._roles.permissions_of(organisation, user.roles),
             session_id=session.id,
+            generation=session.generation,
             authenticated_at=session.authenticated_at,
             factors=frozenset(session.factors),
+            second_factor_due=session.second_factor_due,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from robosure.contexts.identity.domain import Ending, Factor, User, check_password
+from robosure.contexts.identity.domain import OF_PASSWORDS, Ending, Factor, User
 from robosure.contexts.identity.ports import (
     Attempts,
     Organisations,
@@ -12,6 +12,8 @@ from robosure.contexts.identity.ports import (
     Sessions,
     Users,
 )
+from robosure.contexts.identity.service.lost_factors import LostFactors
+from robosure.contexts.identity.service.new_passwords import check_new_password
 from robosure.contexts.identity.service.second_factor import SecondFactorService
 from robosure.contexts.identity.service.sessions import Client, Grant, SessionService
 from robosure.kernel.errors import Forbidden, LimitReached, Unauthenticated
@@ -34,11 +36,13 @@ class SignInService(LoggerMixin):
         *,
         passwords: Passwords,
         second_factors: SecondFactorService,
+        lost_factors: LostFactors,
         attempts: Attempts,
     ) -> None:
         self._users = users
         self._passwords = passwords
         self._second_factors = second_factors
+        self._lost_factors = lost_factors
         self._attempts = attempts
 
     async def sign_in(
@@ -50,17 +54,22 @@ class SignInService(LoggerMixin):
         source: str,
         client: Client,
         sessions: SessionService,
-    ) -> Grant:
+    ) -> Grant | Unauthenticated:
         """Begin a session.
 
         A stranger, a wrong password and a deactivated user get the same answer after
         about the same time, so nobody learns who has an account. Failures delay the
         next attempt, a stranger's like anybody's.
 
+        Whoever lost their second factor is written a letter, whose token is asked for
+        as the code. That has to be kept although they are refused, so the refusal is
+        returned.
+
         Args:
             email: in any case.
             password: as it was typed.
-            code: of their second factor; empty if they have given none.
+            code: of their second factor, or of the letter in its place; empty if they
+                have given none.
             source: the address that it comes from.
             client: what the session remembers of it.
             sessions: begins it.
@@ -79,15 +88,24 @@ class SignInService(LoggerMixin):
             SIGN_INS.labels("refused").inc()
             self.logger.warning("identity.service.sign_in_refused", email=email)
             raise Unauthenticated("invalid_credentials")
+        lost = await self._lost_factors.is_lost(user.id)
+        if lost and not code:
+            SIGN_INS.labels("second_factor_lost").inc()
+            await self._lost_factors.write_to(user)
+            return Unauthenticated("second_factor_lost")
         factors = {Factor.PASSWORD}
-        if await self._second_factors.is_asked_for(user.id):
-            try:
+        try:
+            if lost:
+                await self._lost_factors.check(user.id, code)
+            elif await self._second_factors.is_asked_for(user.id):
                 await self._second_factors.check(user.id, code)
-            except Unauthenticated as refusal:
-                SIGN_INS.labels(refusal.code).inc()
-                raise
-            factors.add(Factor.ONE_TIME_CODE)
-        grant = await sessions.begin(user, factors=factors, client=client)
+                factors.add(Factor.ONE_TIME_CODE)
+        except Unauthenticated as refusal:
+            SIGN_INS.labels(refusal.code).inc()
+            raise
+        grant = await sessions.begin(
+            user, factors=factors, client=client, second_factor_due=lost
+        )
         if better_hash is not None:
             await self._users.upgrade_password(user, better_hash)
         await self._attempts.right(attempt)
@@ -103,10 +121,11 @@ class SignInService(LoggerMixin):
         code: str,
         source: str,
         sessions: SessionService,
-    ) -> Principal:
+    ) -> Grant:
         """Let somebody prove again who they are, for what asks for that.
 
-        By their second factor if they have one, and else by their password.
+        By their second factor if they have one, and else by their password. The
+        session's tokens so far are good no longer.
 
         Raises:
             Forbidden: it is no person, or the password is wrong.
@@ -160,17 +179,17 @@ class SignInService(LoggerMixin):
         Raises:
             Forbidden: the current one is wrong, or it is no person.
             LimitReached: there were too many failures just now; nothing was looked at.
-            Invalid: see :func:`check_password`.
+            Invalid: see :func:`check_new_password`.
         """
         user = await self.check_password(by, current, source=source)
         organisation = await organisations.get(user.organisation_id)
-        check_password(
+        await check_new_password(
             new,
-            common=await self._passwords.common(),
+            passwords=self._passwords,
             about=(user.email, user.name, organisation.name),
         )
         user.change_password(await self._passwords.hash(new))
-        await letters.forget_all_of(user.id)
+        await letters.forget_all_of(user.id, of=OF_PASSWORDS)
         await sessions.end_all_of(user.id, Ending.PASSWORD_CHANGED, at=clock.now())
         self.logger.info(
             "identity.service.password_change_completed", user_id=str(user.id)

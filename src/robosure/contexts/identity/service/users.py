@@ -11,7 +11,6 @@ from robosure.contexts.identity.domain import (
     Organisation,
     PasswordLetter,
     User,
-    check_password,
 )
 from robosure.contexts.identity.ports import (
     Organisations,
@@ -19,6 +18,7 @@ from robosure.contexts.identity.ports import (
     Sessions,
     Users,
 )
+from robosure.contexts.identity.service.new_passwords import check_new_password
 from robosure.contexts.identity.service.organisations import managed_organisation
 from robosure.contexts.identity.service.roles import Roles
 from robosure.kernel.errors import NotFound, Stale
@@ -69,16 +69,16 @@ class UserService(LoggerMixin):
             NotFound: no such organisation, or none whose users one manages.
             Forbidden: see :meth:`Roles.check_may_give`.
             AlreadyExists: the e-mail address is taken.
-            Invalid: see :func:`check_password` and :meth:`User.register`.
+            Invalid: see :func:`check_new_password` and :meth:`User.register`.
         """
         organisation = await managed_organisation(
             self._organisations, by, organisation_id or by.organisation_id
         )
         await self._roles.check_may_give(by, organisation, roles)
         if password is not None:
-            check_password(
+            await check_new_password(
                 password,
-                common=await self._passwords.common(),
+                passwords=self._passwords,
                 about=(email, name, organisation.name),
             )
         user = User.register(
