@@ -1,7 +1,7 @@
 """Proofs that end the tokens before them, and second factors of slow telephones.
 
-Revision ID: 0026
-Revises: 0025
+Revision ID: 0027
+Revises: 0026
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ _METHODS = {"get", "put", "post", "patch", "delete"}
 _PROBLEM = "application/problem+json"
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _BINARY = {
+    "text/html",
     "application/pdf",
     "application/vnd.apache.parquet",
     "text/plain",
@@ -28,6 +29,8 @@ _BINARY = {
 PUBLIC = {
     "GET /api/v1/auth/sso/{provider_id}",
     "GET /api/v1/auth/sso/{provider_id}/callback",
+    "POST /api/v1/auth/sso/{provider_id}",
+    "POST /api/v1/auth/sso/{provider_id}/back-channel-logout",
     "POST /api/v1/auth/password-reset",
     "POST /api/v1/auth/password-reset/confirm",
     "POST /api/v1/auth/sign-in",

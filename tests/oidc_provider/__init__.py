@@ -29,6 +29,7 @@ _FETCH_SECONDS: Final = 200
 _START_SECONDS: Final = 60
 _FORM: Final = re.compile(r'<form[^>]* action="([^"]+)"')
 _PROMPT: Final = re.compile(r'name="prompt" value="([a-z]+)"')
+_XSRF: Final = re.compile(r'name="xsrf" value="([^"]+)"')
 _MOST_STEPS: Final = 20
 
 
@@ -83,6 +84,16 @@ class Browser:
             data = {"prompt": prompt.group(1), "login": name, "password": "any"}
             answer = await self.client.post(form.group(1), data=data)
         pytest.fail(f"went round in circles, up to {answer.url}")
+
+    async def signs_out(self, url: str) -> None:
+        """Go to where one signs out at a provider, and say that one wants to."""
+        asked = (await self.client.get(url)).raise_for_status()
+        form, xsrf = _FORM.search(asked.text), _XSRF.search(asked.text)
+        assert form is not None, asked.text
+        assert xsrf is not None, asked.text
+        data = {"xsrf": xsrf.group(1), "logout": "yes"}
+        answer = await self.client.post(form.group(1), data=data)
+        assert answer.status_code < 400, answer.text
 
 
 @contextmanager

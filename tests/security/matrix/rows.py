@@ -269,6 +269,18 @@ IDENTITY: Final = (
         answer=404,
     ),
     Row(
+        f"POST {_V1}/auth/sso/{{provider_id}}",
+        PUBLIC,
+        "/auth/sso/{identity_provider}",
+        answer=403,  # from no page that is known
+    ),
+    Row(
+        f"POST {_V1}/auth/sso/{{provider_id}}/back-channel-logout",
+        PUBLIC,
+        "/auth/sso/{identity_provider}/back-channel-logout",
+        answer=400,  # nobody has signed anything
+    ),
+    Row(
         f"GET {_V1}/auth/sso/{{provider_id}}/callback",
         PUBLIC,
         "/auth/sso/{identity_provider}/callback",

@@ -262,6 +262,26 @@ class Sessions(Protocol):
         """End one; access tokens of it are good no longer once that is committed."""
         ...
 
+    async def end_vouched(
+        self,
+        provider_id: UUID,
+        because: Ending,
+        *,
+        session: str | None,
+        user_id: UUID | None,
+        at: datetime,
+    ) -> None:
+        """End those that began by a provider.
+
+        Args:
+            provider_id: which one.
+            because: why.
+            session: by which it knows the one that is meant; None for any.
+            user_id: whose are meant; None for anybody's.
+            at: now.
+        """
+        ...
+
     async def end_all_of(
         self,
         user_id: UUID,
@@ -385,6 +405,14 @@ class IdentityProviders(Protocol):
 
     async def get(self, provider_id: UUID) -> IdentityProvider:
         """Return one.
+
+        Raises:
+            NotFound: there is none.
+        """
+        ...
+
+    async def get_for_update(self, provider_id: UUID) -> IdentityProvider:
+        """Return one that is to change, once nobody comes in by it any more.
 
         Raises:
             NotFound: there is none.

@@ -27,6 +27,7 @@ from sqlalchemy.orm import composite
 
 from robosure.contexts.identity.domain import (
     ApiKey,
+    AuthenticationRules,
     AuthorityLimit,
     CustomRole,
     Ending,
@@ -43,6 +44,7 @@ from robosure.contexts.identity.domain import (
     SecondFactor,
     Session,
     User,
+    Vouching,
 )
 from robosure.kernel.authority import Decision
 from robosure.kernel.money import Money
@@ -135,12 +137,19 @@ sessions = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("address", Text, nullable=False, info=PERSONAL),
     Column("user_agent", Text, info=PERSONAL),
+    Column("vouching", JsonOf[Vouching](Vouching)),
     Column("ended_at", DateTime(timezone=True)),
     Column("ended_because", choice(Ending)),
     Column("version", Integer, nullable=False),
     ForeignKeyConstraint(["organisation_id"], [organisations.c.id]),
     ForeignKeyConstraint(["user_id"], [users.c.id]),
     Index("ix_sessions_user_id_id", "user_id", "id"),
+    Index(
+        "ix_sessions_vouching",
+        text("(vouching ->> 'provider_id')"),
+        text("((vouching -> 'said') ->> 'session')"),
+        postgresql_where=text("vouching IS NOT NULL"),
+    ),
     Index(
         "ix_sessions_ended_at",
         "ended_at",
@@ -254,6 +263,11 @@ identity_providers = Table(
     Column("default_roles", JsonOf[tuple[str, ...]](tuple[str, ...]), nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("just_in_time", Boolean, nullable=False),
+    Column(
+        "authentication",
+        JsonOf[AuthenticationRules](AuthenticationRules),
+        nullable=False,
+    ),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("version", Integer, nullable=False),
     ForeignKeyConstraint(["organisation_id"], [organisations.c.id]),

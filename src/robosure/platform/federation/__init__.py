@@ -4,9 +4,20 @@ We are the relying party, of as many providers as there are, none of which is be
 more than it has to be: one must not learn what belongs to another (RFC 9700).
 """
 
-from robosure.platform.federation.assertion import Assertion
+from robosure.platform.federation.assertion import Assertion, Authentication
 from robosure.platform.federation.flow import Answer, Flow
-from robosure.platform.federation.provider import Endpoints, Provider
+from robosure.platform.federation.logout import LogoutNotice
+from robosure.platform.federation.provider import Endpoints, Provider, Request
 from robosure.platform.federation.relying_party import RelyingParty
 
-__all__ = ["Answer", "Assertion", "Endpoints", "Flow", "Provider", "RelyingParty"]
+__all__ = [
+    "Answer",
+    "Assertion",
+    "Authentication",
+    "Endpoints",
+    "Flow",
+    "LogoutNotice",
+    "Provider",
+    "RelyingParty",
+    "Request",
+]

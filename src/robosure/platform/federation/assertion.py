@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, cast
 
 _LONGEST_NAME: Final = 200
 _LONGEST_VALUES: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """How somebody signed in at their provider, as it has signed.
+
+    Attributes:
+        acr: how strongly (OpenID Connect Core 1.0, section 2); None if it is not said.
+        amr: by which methods (RFC 8176).
+        authenticated_at: when.
+        session: by which the provider knows their session there.
+    """
+
+    acr: str | None = None
+    amr: tuple[str, ...] = ()
+    authenticated_at: datetime | None = None
+    session: str | None = None
 
 
 @dataclass(frozen=True)
@@ -18,11 +36,15 @@ class Assertion:
         issuer: who says so.
         subject: names them there, for good; no other claim does.
         claims: all that was said, none of it ours.
+        authentication: how they signed in there; of plain OAuth 2 nothing is known.
+        sign_out_url: where they sign out there, if they can.
     """
 
     issuer: str
     subject: str
     claims: Mapping[str, Any]
+    authentication: Authentication = field(default_factory=Authentication)
+    sign_out_url: str | None = None
 
     @property
     def email(self) -> str | None:

@@ -9,18 +9,24 @@ from typing import Any, Final, cast
 from urllib.parse import quote
 
 import orjson
+from authlib.common import urls
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749 import parameters
 from authlib.oidc.discovery import get_well_known_url
 
-from robosure.kernel.errors import Unauthenticated, Unavailable
+from robosure.kernel.errors import DomainError, Malformed, Unauthenticated, Unavailable
 from robosure.kernel.urls import rules_broken
 from robosure.platform import client
 from robosure.platform.client import HttpClient
-from robosure.platform.federation.assertion import Assertion
+from robosure.platform.federation.assertion import Assertion, Authentication
 from robosure.platform.federation.flow import Answer, Flow, challenge_of
-from robosure.platform.federation.provider import Endpoints, Provider
-from robosure.platform.federation.tokens import claims_of
+from robosure.platform.federation.logout import (
+    LogoutNotice,
+    check_addressed,
+    notice_in,
+)
+from robosure.platform.federation.provider import Endpoints, Provider, Request
+from robosure.platform.federation.tokens import authentication_in, claims_of
 from robosure.platform.logging import LoggerMixin
 
 _LONGEST_ANSWER: Final = 1024 * 1024
@@ -29,6 +35,7 @@ _OK: Final = 200
 _SERVER_ERROR: Final = 500
 _FORM: Final = "application/x-www-form-urlencoded"
 _requests: Any = parameters  # has no types
+_urls: Any = urls  # nor has this
 
 Json = dict[str, Any]
 
@@ -63,6 +70,7 @@ class RelyingParty(LoggerMixin):
             nonce=flow.nonce,
             code_challenge=challenge_of(flow.verifier),
             code_challenge_method="S256",
+            **_asked(provider.request),
         )
         return url
 
@@ -89,6 +97,7 @@ class RelyingParty(LoggerMixin):
         if not isinstance(access_token, str):
             raise Unauthenticated("sso_code_refused", reason="no access token")
         claims: Json = {}
+        authentication = Authentication()
         if endpoints.keys is not None:
             # Elsewhere, since it is the provider that says how long it takes.
             claims = await asyncio.to_thread(
@@ -101,12 +110,39 @@ class RelyingParty(LoggerMixin):
                 access_token=access_token,
                 now=now,
             )
+            authentication = authentication_in(claims, now=now)
         if endpoints.userinfo is not None:
             bearer = {"Authorization": f"Bearer {access_token}"}
             said = await self._get(endpoints.userinfo, **bearer)
             claims = _together(claims, said)
         subject = _subject_in(claims, provider.subject_claim)
-        return Assertion(provider.issuer, subject, claims)
+        return Assertion(
+            provider.issuer,
+            subject,
+            claims,
+            authentication,
+            sign_out_url=_sign_out_url(endpoints, provider),
+        )
+
+    async def notice(
+        self, provider: Provider, token: str, *, now: datetime
+    ) -> LogoutNotice:
+        """Return whose session is over, as a logout token says.
+
+        Raises:
+            Malformed: it is not this provider's, not for us, or not good; or its keys
+                cannot be had, for then it cannot be acted upon.
+        """
+        issuer, client_id = provider.issuer, provider.client_id
+        check_addressed(token, issuer=issuer, client_id=client_id)
+        try:
+            endpoints = await self._endpoints(provider)
+            keys = {} if endpoints.keys is None else await self._get(endpoints.keys)
+        except DomainError as error:
+            raise Malformed("sso_logout_refused", reason="no keys") from error
+        return await asyncio.to_thread(
+            notice_in, token, keys=keys, issuer=issuer, client_id=client_id, now=now
+        )
 
     async def _endpoints(self, provider: Provider) -> Endpoints:
         if provider.endpoints is not None:
@@ -126,6 +162,9 @@ class RelyingParty(LoggerMixin):
             names_itself=document.get("authorization_response_iss_parameter_supported")
             is True,
             token_auth=_token_auth_in(document),
+            end_session=self._url_in(document, "end_session_endpoint")
+            if "end_session_endpoint" in document
+            else None,
         )
 
     def _url_in(self, document: Json, name: str) -> str:
@@ -174,6 +213,24 @@ class RelyingParty(LoggerMixin):
         if answer.status >= _SERVER_ERROR:
             raise _unusable(f"answered {answer.status}")
         return answer
+
+
+def _asked(request: Request) -> dict[str, str]:
+    asked = {
+        "acr_values": " ".join(request.acr_values),
+        "max_age": "" if request.max_age is None else str(request.max_age),
+        "prompt": request.prompt or "",
+    }
+    return {name: value for name, value in asked.items() if value}
+
+
+def _sign_out_url(endpoints: Endpoints, provider: Provider) -> str | None:
+    """Return where somebody signs out (OpenID Connect RP-Initiated Logout 1.0)."""
+    if endpoints.end_session is None:
+        return None
+    client = [("client_id", provider.client_id)]
+    url: str = _urls.add_params_to_uri(endpoints.end_session, client)
+    return url
 
 
 def _code_in(answer: Answer, provider: Provider, endpoints: Endpoints) -> str:

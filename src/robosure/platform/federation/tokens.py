@@ -6,7 +6,7 @@ Authlib judges the claims, and joserfc, on which it stands, the signature.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from authlib.oidc.core import CodeIDToken
@@ -15,6 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from robosure.kernel.errors import Unauthenticated
+from robosure.platform.federation.assertion import Authentication
 
 ALGORITHMS: Final = (
     "RS256", "RS384", "RS512",
@@ -26,6 +27,7 @@ ALGORITHMS: Final = (
 
 LEEWAY_SECONDS: Final = 60
 MOST_KEYS: Final = 50
+_MOST_METHODS: Final = 50
 _ASYMMETRIC: Final = frozenset({"RSA", "EC", "OKP"})
 _PUBLIC: Final = frozenset(
     {"kty", "n", "e", "crv", "x", "y", "kid", "alg", "use", "key_ops"}
@@ -58,7 +60,7 @@ def claims_of(
         Unauthenticated: it is none, or not good, or not for this.
     """
     try:
-        token = jwt.decode(str(id_token), _verifying(keys), algorithms=list(ALGORITHMS))
+        token = jwt.decode(str(id_token), verifying(keys), algorithms=list(ALGORITHMS))
         claims: Any = CodeIDToken(
             token.claims,
             token.header,
@@ -80,8 +82,33 @@ def claims_of(
     return dict(claims)
 
 
-def _verifying(keys: Mapping[str, Any]) -> KeySet:
-    """Return the keys that verify and do not sign.
+def authentication_in(claims: Mapping[str, Any], *, now: datetime) -> Authentication:
+    """Return what an ID token says of how somebody signed in.
+
+    Raises:
+        Unauthenticated: it says what cannot be.
+    """
+    acr, amr, session = claims.get("acr"), claims.get("amr"), claims.get("sid")
+    methods = cast("Sequence[object]", amr)[:_MOST_METHODS] if amr else ()
+    return Authentication(
+        acr=acr if isinstance(acr, str) else None,
+        amr=tuple(each for each in methods if isinstance(each, str)),
+        authenticated_at=_time_in(claims.get("auth_time"), now),
+        session=session if isinstance(session, str) else None,
+    )
+
+
+def _time_in(said: object, now: datetime) -> datetime | None:
+    if said is None:
+        return None
+    latest = now.timestamp() + LEEWAY_SECONDS
+    if not isinstance(said, int | float) or not 0 <= said <= latest:
+        raise Unauthenticated("sso_id_token_refused", reason="its auth_time")
+    return datetime.fromtimestamp(int(said), UTC)
+
+
+def verifying(keys: Mapping[str, Any]) -> KeySet:
+    """Return a provider's keys, those that verify and do not sign.
 
     Raises:
         ValueError: there are too many, or one that signs is shown to everybody.

@@ -14,8 +14,8 @@ from robosure.platform.http.edge import Edge
 from robosure.platform.security import Principal
 
 RECENTLY: Final = timedelta(minutes=5)
-_SECOND_FACTOR: Final = "otp"
-"""As a method of authentication (RFC 8176)."""
+_SECOND_FACTORS: Final = frozenset({"otp", "mfa"})
+"""As methods of authentication (RFC 8176): here, or at their identity provider."""
 
 
 class Proof:
@@ -33,7 +33,8 @@ class Proof:
             Forbidden: it is an API key, or the person has none.
             Unauthenticated: it was longer ago.
         """
-        if self._needs_second_factor and _SECOND_FACTOR not in self._principal.factors:
+        has_none = _SECOND_FACTORS.isdisjoint(self._principal.factors)
+        if self._needs_second_factor and has_none:
             self._require_person()
             raise Forbidden("second_factor_required")
         self.require_recent()

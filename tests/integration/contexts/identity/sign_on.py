@@ -95,11 +95,25 @@ class House:
         return await client.get("/auth/me")
 
 
+def button_of(provider: Json) -> str:
+    """Return where the form is sent by which somebody begins."""
+    return f"{HOME}/api/v1/auth/sso/{provider['id']}"
+
+
+async def presses(
+    browser: Browser, provider: Json, origin: str | None = HOME, **query: str
+) -> httpx.Response:
+    """Press the button, on a page of an origin; return what is answered."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    if origin is not None:
+        headers["Origin"] = origin
+    return await browser.client.post(button_of(provider), params=query, headers=headers)
+
+
 async def leaves(browser: Browser, provider: Json, **query: str) -> str:
     """Begin to sign in; return where the browser is sent."""
-    url = f"{HOME}/api/v1/auth/sso/{provider['id']}"
-    answer = await browser.client.get(url, params=query)
-    assert answer.status_code == 302, answer.text
+    answer = await presses(browser, provider, **query)
+    assert answer.status_code == 303, answer.text
     location: str = answer.headers["location"]
     return location
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 from sqlalchemy import select
 
 from robosure.contexts.identity.service.seeding import seed
 from robosure.contexts.identity.tables import identity_providers
 from robosure.kernel.ids import uuid7
 from robosure.platform.runtime import Runtime
-from tests.integration.contexts.identity.sign_on import House, Json
+from tests.integration.contexts.identity.sign_on import House, Json, presses
 from tests.journey import answered, nothing_changes
 from tests.support import ApiClient, code_of
 
@@ -148,8 +150,23 @@ async def test_a_provider_that_is_not_public_is_refused(
 
 async def test_a_name_that_leads_inside_is_not_asked(strict: House) -> None:
     provider = await registered(strict, issuer="https://localhost")
-    answer = await strict.api.anonymous().get(f"/auth/sso/{provider['id']}")
+    answer = await presses(strict.browser(), provider)
     assert (answer.status_code, code_of(answer)) == (503, "address_refused")
+
+
+async def test_nor_is_it_asked_for_keys(strict: House) -> None:
+    # given somebody who signs as a provider would that is inside
+    provider = await registered(strict, issuer="https://localhost")
+    claims = {"iss": "https://localhost", "aud": provider["client_id"]}
+    key = ECKey.generate_key("P-256")
+    token = jwt.encode({"alg": "ES256"}, claims, key, algorithms=["ES256"])
+    # when they say that somebody has signed out
+    answer = await strict.api.anonymous().post(
+        f"/auth/sso/{provider['id']}/back-channel-logout", data={"logout_token": token}
+    )
+    # then no keys are there to verify that with
+    assert (answer.status_code, code_of(answer)) == (400, "sso_logout_refused")
+    assert answer.json()["context"] == {"reason": "no keys"}
 
 
 async def test_roles_of_another_kind_of_organisation_are_refused(

@@ -23,6 +23,7 @@ from tests.integration.contexts.identity.sign_on import (
     House,
     Json,
     leaves,
+    presses,
     query_of,
     signs_in,
 )
@@ -387,8 +388,7 @@ async def test_nobody_is_sent_to_a_provider_that_does_not_say_who_it_is(
 ) -> None:
     impostor.metadata = metadata
     provider = await named(house, impostor)
-    path = f"/auth/sso/{provider['id']}"
-    answer = await house.api.anonymous().get(path)
+    answer = await presses(house.browser(), provider)
     assert (answer.status_code, code_of(answer)) == (503, "identity_provider_unusable")
 
 

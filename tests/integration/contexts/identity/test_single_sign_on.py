@@ -20,6 +20,7 @@ from tests.integration.contexts.identity.sign_on import (
     House,
     Json,
     leaves,
+    presses,
     query_of,
     signs_in,
 )
@@ -90,8 +91,7 @@ async def test_what_the_browser_keeps_is_out_of_reach_of_pages_and_of_other_host
     house: House, real: RealProvider
 ) -> None:
     provider = await house.is_client_of(real)
-    path = f"https://robosure.local/api/v1/auth/sso/{provider['id']}"
-    answer = await house.browser().client.get(path)
+    answer = await presses(house.browser(), provider)
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith(f"{COOKIE}=")
     parts = {part.strip().lower() for part in cookie.split(";")[1:]}
@@ -224,8 +224,7 @@ async def test_a_provider_that_is_disabled_lets_nobody_in_who_is_on_the_way(
     await house.changes(provider, enabled=False)
     # then nobody comes back, and nobody goes
     assert code_of(await browser.client.get(back)) == "identity_provider_not_found"
-    path = f"/auth/sso/{provider['id']}"
-    answer = await house.api.anonymous().get(path)
+    answer = await presses(house.browser(), provider)
     assert (answer.status_code, code_of(answer)) == (
         404,
         "identity_provider_not_found",
@@ -396,8 +395,7 @@ async def test_nobody_is_sent_to_a_page_that_is_not_known(
 ) -> None:
     provider = await house.names(real.issuer)
     query = {"return_to": page, "code_challenge": CHALLENGE}
-    path = f"/auth/sso/{provider['id']}"
-    answer = await house.api.anonymous().get(path, params=query)
+    answer = await presses(house.browser(), provider, **query)
     assert (answer.status_code, code_of(answer)) == (422, "return_to_refused")
 
 
@@ -407,7 +405,5 @@ async def test_a_page_has_to_keep_something_to_itself(
 ) -> None:
     provider = await house.names(real.issuer)
     query = {"return_to": f"{PAGE}/", **challenge}
-    answer = await house.api.anonymous().get(
-        f"/auth/sso/{provider['id']}", params=query
-    )
+    answer = await presses(house.browser(), provider, **query)
     assert code_of(answer) == "code_challenge_required"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from robosure.contexts.identity.domain import (
+    AuthenticationRules,
     Connection,
     IdentityProvider,
     Organisation,
@@ -255,3 +256,18 @@ def test_its_subjects_are_other_people_where_somebody_else_says_who_they_are(
     changed = replace(provider.connection, **changes)
     found = provider.connect(changed, sealed_secret="another", private=False)
     assert found is others
+
+
+# --- how strongly its people sign in --------------------------------------------------
+
+
+def test_what_a_provider_cannot_tell_is_not_asked_of_it() -> None:
+    strict = AuthenticationRules(second_factor_amr=("mfa",))
+    provider = a_provider()
+    provider.authenticate_by(strict)
+    assert provider.authentication == strict
+    plain = a_provider(OAUTH)
+    with pytest.raises(Invalid) as refused:
+        plain.authenticate_by(strict)
+    assert refused.value.errors[0].code == "openid_required"
+    assert plain.authentication == AuthenticationRules()

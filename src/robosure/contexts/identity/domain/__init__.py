@@ -64,6 +64,12 @@ from robosure.contexts.identity.domain.session import (
     Session,
 )
 from robosure.contexts.identity.domain.user import User
+from robosure.contexts.identity.domain.vouching import (
+    AuthenticationRules,
+    Prompt,
+    Said,
+    Vouching,
+)
 
 __all__ = [
     "DEVICE_ROLE",
@@ -78,6 +84,7 @@ __all__ = [
     "SUBJECT",
     "USE_RESOLUTION",
     "ApiKey",
+    "AuthenticationRules",
     "AuthorityLimit",
     "Connection",
     "CustomRole",
@@ -92,14 +99,17 @@ __all__ = [
     "Organisation",
     "OrganisationKind",
     "PasswordLetter",
+    "Prompt",
     "ProviderEndpoints",
     "ProviderKind",
     "Reading",
     "RefreshTokens",
     "RoleRules",
+    "Said",
     "SecondFactor",
     "Session",
     "User",
+    "Vouching",
     "authority_from",
     "breached_password",
     "check_password",

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from robosure.contexts.identity.domain.organisation import Organisation
 from robosure.contexts.identity.domain.roles import check_roles
+from robosure.contexts.identity.domain.vouching import AuthenticationRules
 from robosure.kernel.aggregate import Aggregate
 from robosure.kernel.errors import FieldError, Invalid
 from robosure.kernel.urls import rules_broken
@@ -25,6 +26,7 @@ from robosure.kernel.urls import rules_broken
 SUBJECT: Final = "sub"
 """The claim that names somebody at an OpenID provider."""
 
+NO_RULES: Final = AuthenticationRules()
 _OPENID: Final = "openid"
 
 
@@ -100,6 +102,7 @@ class IdentityProvider(Aggregate):
         sealed_secret: proves to the provider that it is us, encrypted.
         enabled: whether anybody signs in by it.
         just_in_time: whether an account is made for whoever has none.
+        authentication: how strongly, and how lately, its people prove who they are.
     """
 
     organisation_id: UUID
@@ -116,6 +119,7 @@ class IdentityProvider(Aggregate):
     default_roles: tuple[str, ...]
     enabled: bool
     just_in_time: bool
+    authentication: AuthenticationRules
     created_at: datetime
 
     @classmethod
@@ -129,6 +133,7 @@ class IdentityProvider(Aggregate):
         sealed_secret: str,
         rules: RoleRules,
         own_roles: Collection[str] = (),
+        authentication: AuthenticationRules = NO_RULES,
         enabled: bool,
         just_in_time: bool,
         private: bool,
@@ -144,6 +149,7 @@ class IdentityProvider(Aggregate):
             sealed_secret: the client's, encrypted.
             rules: which roles its people have.
             own_roles: names of roles of the organisation's own.
+            authentication: how strongly its people prove who they are.
             enabled: whether anybody signs in by it yet.
             just_in_time: whether an account is made for whoever has none.
             private: whether plain HTTP will do, too.
@@ -154,6 +160,7 @@ class IdentityProvider(Aggregate):
                 a role is not for this kind of organisation.
         """
         _check(kind, connection, private=private)
+        _check_authentication(kind, authentication)
         check_roles(rules.roles, organisation.kind, own_roles)
         return cls(
             organisation_id=organisation.id,
@@ -170,6 +177,7 @@ class IdentityProvider(Aggregate):
             default_roles=rules.default,
             enabled=enabled,
             just_in_time=just_in_time,
+            authentication=authentication,
             created_at=at,
         )
 
@@ -229,6 +237,15 @@ class IdentityProvider(Aggregate):
         self.sealed_secret = sealed_secret or self.sealed_secret
         return others
 
+    def authenticate_by(self, authentication: AuthenticationRules) -> None:
+        """Ask this of its people from now on, each with their next sign-in.
+
+        Raises:
+            Invalid: it cannot be asked of such a provider.
+        """
+        _check_authentication(self.kind, authentication)
+        self.authentication = authentication
+
     def rule(
         self,
         rules: RoleRules,
@@ -265,6 +282,11 @@ class ExternalIdentity(Aggregate):
 def _check(kind: ProviderKind, connection: Connection, *, private: bool) -> None:
     check = _openid_broken if kind is ProviderKind.OIDC else _oauth_broken
     if broken := check(connection, private):
+        raise _refusal(*broken)
+
+
+def _check_authentication(kind: ProviderKind, rules: AuthenticationRules) -> None:
+    if broken := rules.broken(signs=kind is ProviderKind.OIDC):
         raise _refusal(*broken)
 
 

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from robosure.contexts.identity.domain.vouching import Vouching
 from robosure.kernel.aggregate import Aggregate
 from robosure.kernel.errors import Unauthenticated
 
@@ -40,6 +41,8 @@ class Factor(StrEnum):
     ONE_TIME_CODE = "otp"
     FEDERATED = "fed"
     """As their organisation's identity provider says; there is no name for it."""
+    MULTIPLE = "mfa"
+    """More than one, as that provider says."""
 
 
 class Ending(StrEnum):
@@ -51,6 +54,7 @@ class Ending(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # nosec B105 # noqa: S105 - a reason
     ACCESS_CHANGED = "access_changed"
     CODE_REUSED = "code_reused"
+    PROVIDER_SIGNED_OUT = "provider_signed_out"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -69,6 +73,7 @@ class Session(Aggregate):
         expires_at: when it is over in any case.
         address: where it began.
         user_agent: what it began with, as it calls itself.
+        vouching: what their provider said, if it began by one.
     """
 
     organisation_id: UUID
@@ -83,6 +88,7 @@ class Session(Aggregate):
     user_agent: str | None
     proven_generation: int = 1
     second_factor_due: bool = False
+    vouching: Vouching | None = None
     ended_at: datetime | None = None
     ended_because: Ending | None = None
 
@@ -98,20 +104,29 @@ class Session(Aggregate):
         address: str,
         user_agent: str | None = None,
         second_factor_due: bool = False,
+        vouching: Vouching | None = None,
     ) -> Session:
-        """Begin one for somebody who has just proved who they are."""
+        """Begin one for somebody who has just proved who they are.
+
+        Or whom a provider vouches for: then when they did, and for how long that is
+        good, is what is certain of that.
+        """
+        expires_at = at + lifetime
+        if vouching is not None and vouching.ends_at is not None:
+            expires_at = min(expires_at, vouching.ends_at)
         return cls(
             organisation_id=organisation_id,
             user_id=user_id,
             started_at=at,
-            authenticated_at=at,
+            authenticated_at=at if vouching is None else vouching.proven_at,
             factors=tuple(sorted(set(factors))),
             refreshed_at=at,
             generation=1,
-            expires_at=at + lifetime,
+            expires_at=expires_at,
             address=address,
             user_agent=user_agent and user_agent[:_USER_AGENT_LENGTH],
             second_factor_due=second_factor_due,
+            vouching=vouching,
         )
 
     def refresh(self, generation: int, *, at: datetime, idle: timedelta) -> bool:
@@ -160,7 +175,7 @@ class Session(Aggregate):
         self.refreshed_at = at
         self.proven_generation = self.generation
         self.authenticated_at = at
-        kept = set(self.factors) - {Factor.ONE_TIME_CODE}
+        kept = set(self.factors) - {Factor.ONE_TIME_CODE, Factor.MULTIPLE}
         self.factors = tuple(sorted({*kept, factor}))
         if factor is Factor.ONE_TIME_CODE:
             self.second_factor_due = False

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
-from sqlalchemy import Select, Text, cast, literal, select
+from sqlalchemy import ColumnElement, Select, Text, cast, literal, select
 
 from robosure.contexts.identity.schemas.identity_providers import IdentityProviderOut
-from robosure.contexts.identity.service.single_sign_on import redirect_uri
+from robosure.contexts.identity.service.single_sign_on import (
+    back_channel_logout_uri,
+    redirect_uri,
+)
 from robosure.contexts.identity.tables import identity_providers
 from robosure.kernel.errors import NotFound
 from robosure.platform.database import ReadSession
@@ -47,9 +51,12 @@ class IdentityProviderQueries:
         return IdentityProviderOut.model_validate(row)
 
     def _visible(self) -> Select[*tuple[object, ...]]:
-        before, after = redirect_uri(self._base_url, "{id}").split("{id}")
-        id_ = cast(identity_providers.c.id, Text)
-        where_to = literal(before) + id_ + literal(after)
-        return select(identity_providers, where_to.label("redirect_uri")).where(
-            identity_providers.c.organisation_id == self._organisation_id
-        )
+        return select(
+            identity_providers,
+            self._told(redirect_uri).label("redirect_uri"),
+            self._told(back_channel_logout_uri).label("back_channel_logout_uri"),
+        ).where(identity_providers.c.organisation_id == self._organisation_id)
+
+    def _told(self, uri: Callable[[str, str], str]) -> ColumnElement[str]:
+        before, after = uri(self._base_url, "{id}").split("{id}")
+        return literal(before) + cast(identity_providers.c.id, Text) + literal(after)

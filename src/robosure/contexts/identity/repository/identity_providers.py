@@ -35,9 +35,21 @@ class SqlIdentityProviders:
     async def get(self, provider_id: UUID) -> IdentityProvider:
         """Return one."""
         found = await self._session.get(IdentityProvider, provider_id)
-        if found is None:
-            raise NotFound("identity_provider_not_found", provider_id=provider_id)
-        return found
+        return _found(found, provider_id)
+
+    async def get_for_update(self, provider_id: UUID) -> IdentityProvider:
+        """Return one that is to change, once nobody comes in by it any more."""
+        found = await self._session.get(
+            IdentityProvider, provider_id, with_for_update=True
+        )
+        return _found(found, provider_id)
+
+    async def held(self, provider_id: UUID) -> IdentityProvider:
+        """Return one, and let nobody change it before this is over."""
+        found = await self._session.get(
+            IdentityProvider, provider_id, with_for_update={"read": True}
+        )
+        return _found(found, provider_id)
 
     async def save(self, provider: IdentityProvider) -> None:
         """Write a change now, so that its new version is known."""
@@ -63,6 +75,12 @@ class SqlIdentityProviders:
         return translating(
             self._session, {"uq_identity_providers_organisation_id_name": taken}
         )
+
+
+def _found(provider: IdentityProvider | None, provider_id: UUID) -> IdentityProvider:
+    if provider is None:
+        raise NotFound("identity_provider_not_found", provider_id=provider_id)
+    return provider
 
 
 class SqlExternalIdentities:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Text, literal_column, select
 
 from robosure.contexts.identity.domain import (
     Ending,
@@ -24,6 +26,14 @@ from robosure.kernel.errors import (
 )
 from robosure.platform.database import WriteSession, translating
 from robosure.platform.security import OVER, EndedSessions
+
+# As the index has them.
+_began_by: Final[ColumnElement[str]] = literal_column(
+    "sessions.vouching ->> 'provider_id'", Text
+)
+_session_there: Final[ColumnElement[str]] = literal_column(
+    "(sessions.vouching -> 'said') ->> 'session'", Text
+)
 
 
 class SqlSessions:
@@ -70,21 +80,46 @@ class SqlSessions:
         but: UUID | None = None,
     ) -> None:
         """End all of somebody's, also those that are just beginning."""
-        # Who begins one holds this until it is there to be seen.
+        await self._await_beginnings_of(user_id)
+        for session in await self._unended(sessions.c.user_id == user_id):
+            if session.id != but:
+                await self.end(session, because, at=at)
+
+    async def end_vouched(
+        self,
+        provider_id: UUID,
+        because: Ending,
+        *,
+        session: str | None,
+        user_id: UUID | None,
+        at: datetime,
+    ) -> None:
+        """End those that began by a provider: one there, somebody's, or both."""
+        meant: list[ColumnElement[bool]] = [_began_by == str(provider_id)]
+        if user_id is not None:
+            await self._await_beginnings_of(user_id)
+            meant.append(sessions.c.user_id == user_id)
+        if session is not None:
+            meant.append(_session_there == session)
+        for each in await self._unended(*meant):
+            await self.end(each, because, at=at)
+
+    async def _await_beginnings_of(self, user_id: UUID) -> None:
+        # Who begins a session holds this until it is there to be seen.
         await self._session.execute(
             select(users.c.id)
             .where(users.c.id == user_id)
             .with_for_update(key_share=True)
         )
-        theirs = (
+
+    async def _unended(self, *meant: ColumnElement[bool]) -> Sequence[Session]:
+        statement = (
             select(Session)
-            .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
+            .where(*meant, sessions.c.ended_at.is_(None))
             .order_by(sessions.c.id)
             .with_for_update()
         )
-        for session in await self._session.scalars(theirs):
-            if session.id != but:
-                await self.end(session, because, at=at)
+        return (await self._session.scalars(statement)).all()
 
     def _note(self, session_id: UUID, good_from: float) -> None:
         async def note() -> None:

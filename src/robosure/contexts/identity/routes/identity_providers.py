@@ -91,6 +91,7 @@ async def register_identity_provider(
         connection=body.connection(),
         client_secret=body.client_secret.get_secret_value(),
         rules=body.rules(),
+        authentication=body.authentication.rules(),
         enabled=body.enabled,
         just_in_time=body.just_in_time,
     )
@@ -142,7 +143,7 @@ async def change_identity_provider(
     Another `issuer`, other `endpoints` or another `subject_claim` let nobody in by the
     accounts so far: a subject may mean somebody else there. The accounts stay.
     """
-    secret = body.client_secret
+    secret, authentication = body.client_secret, body.authentication
     provider = await service.change(
         principal,
         provider_id,
@@ -151,6 +152,7 @@ async def change_identity_provider(
         connection=body.connection(),
         client_secret=None if secret is None else secret.get_secret_value(),
         rules=body.rules(),
+        authentication=None if authentication is None else authentication.rules(),
     )
     set_etag(response, provider.version)
     return IdentityProviderOut.of(provider, settings.base_url)

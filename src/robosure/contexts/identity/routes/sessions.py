@@ -6,9 +6,12 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
+from fastapi import Response
+from fastapi.responses import JSONResponse
+
 from robosure.contexts.identity.queries import SessionQueries
 from robosure.contexts.identity.routes.services import SessionServiceDep
-from robosure.contexts.identity.schemas.sessions import SessionOut
+from robosure.contexts.identity.schemas.sessions import SessionOut, SignedOut
 from robosure.platform.http import (
     ApiRouter,
     ClockDep,
@@ -26,14 +29,31 @@ router = ApiRouter()
 
 
 @router.post(
-    "/auth/sign-out", summary="Sign out", status_code=204, responses=problems(409)
+    "/auth/sign-out",
+    summary="Sign out",
+    status_code=204,
+    responses={
+        200: {
+            "model": SignedOut,
+            "description": "As 204, and where you sign out at your provider.",
+        },
+        **problems(409),
+    },
 )
 async def sign_out(
     principal: Annotated[Principal, signed_in(before_second_factor=True)],
     service: SessionServiceDep,
-) -> None:
-    """End the session you ask from: its access and refresh tokens are good no more."""
-    await service.sign_out(principal)
+) -> Response:
+    """End the session you ask from: its access and refresh tokens are good no more.
+
+    If it began by an identity provider, you are still signed in there. Where its people
+    can sign out, the answer says where.
+    """
+    url = await service.sign_out(principal)
+    if url is None:
+        return Response(status_code=204)
+    signed_out = SignedOut(provider_sign_out_url=url)
+    return JSONResponse(signed_out.model_dump(mode="json"))
 
 
 @router.get(

@@ -10,8 +10,10 @@ from pydantic import ConfigDict, Field, SecretStr, StringConstraints
 
 from robosure.contexts.identity.domain import (
     SUBJECT,
+    AuthenticationRules,
     Connection,
     IdentityProvider,
+    Prompt,
     ProviderEndpoints,
     ProviderKind,
     RoleRules,
@@ -24,7 +26,10 @@ from robosure.contexts.identity.schemas.fields import (
     Word,
     example,
 )
-from robosure.contexts.identity.service.single_sign_on import redirect_uri
+from robosure.contexts.identity.service.single_sign_on import (
+    back_channel_logout_uri,
+    redirect_uri,
+)
 from robosure.kernel.urls import LONGEST_URL
 from robosure.platform.http import InputModel, OutputModel
 
@@ -33,6 +38,7 @@ _RULES: Final = {
     "roles_claim": "claim", "role_mapping": "mapping", "default_roles": "default",
 }  # fmt: skip
 _CONNECTION: Final = ("issuer", "endpoints", "subject_claim", "client_id", "scopes")
+_LONGEST_AGE: Final = 30 * 86_400
 _OPENID_SCOPES: Final = ("openid", "email", "profile")
 _DESCRIBED: dict[str, Any] = {
     "name": "Company account",
@@ -45,6 +51,15 @@ _DESCRIBED: dict[str, Any] = {
     "default_roles": [],
     "enabled": True,
     "just_in_time": True,
+    "authentication": {
+        "acr_values": [],
+        "max_age": 43_200,
+        "prompt": "select_account",
+        "second_factor_acr": [],
+        "second_factor_amr": ["mfa"],
+        "second_factor_required": True,
+        "session_seconds": None,
+    },
 }
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_URL)]
@@ -54,6 +69,10 @@ Text = Annotated[
 Scope = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]{1,200}$")]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=1_024)]
 Roles = Annotated[list[Word], Field(max_length=16)]
+Words = Annotated[
+    list[Annotated[str, StringConstraints(pattern=r"^[\x21-\x7E]{1,200}$")]],
+    Field(max_length=20),
+]
 RoleMapping = Annotated[dict[Text, Roles], Field(max_length=200)]
 
 
@@ -63,6 +82,50 @@ class EndpointsIn(InputModel):
     authorization: Url = Field(description="Where browsers are sent.")
     token: Url = Field(description="Where a code is exchanged.")
     userinfo: Url = Field(description="Where the claims about somebody are.")
+
+
+class AuthenticationIn(InputModel):
+    """How strongly, and how lately, a provider's people prove who they are."""
+
+    acr_values: Words = Field(
+        default=[], description="Asked for, the best one first (`acr_values`)."
+    )
+    max_age: Annotated[int, Field(ge=60, le=_LONGEST_AGE)] | None = Field(
+        default=None,
+        description="Seconds ago, at the most, that they proved it to the provider. It "
+        "is asked for that, and has to say when it was.",
+    )
+    prompt: Prompt | None = Field(
+        default=None,
+        description="What the provider asks of who is signed in there: `login`, to "
+        "prove again who they are; `select_account`, to say who they want to be.",
+    )
+    second_factor_acr: Words = Field(
+        default=[], description="Values of `acr` that count as a second factor."
+    )
+    second_factor_amr: Words = Field(
+        default=[], description="Values of `amr` of which one does, such as `mfa`."
+    )
+    second_factor_required: bool = Field(
+        default=False, description="Whether nobody comes in without one."
+    )
+    session_seconds: Annotated[int, Field(ge=300, le=_LONGEST_AGE)] | None = Field(
+        default=None,
+        description="For so long people stay signed in at the most, since they proved "
+        "to the provider who they are.",
+    )
+
+    def rules(self) -> AuthenticationRules:
+        """Return what is asked of people."""
+        return AuthenticationRules(
+            acr_values=tuple(self.acr_values),
+            max_age=self.max_age,
+            prompt=self.prompt,
+            second_factor_acr=tuple(self.second_factor_acr),
+            second_factor_amr=tuple(self.second_factor_amr),
+            second_factor_required=self.second_factor_required,
+            session_seconds=self.session_seconds,
+        )
 
 
 class IdentityProviderIn(InputModel):
@@ -115,6 +178,10 @@ class IdentityProviderIn(InputModel):
     just_in_time: bool = Field(
         default=True, description="Whether who has no account gets one."
     )
+    authentication: AuthenticationIn = Field(
+        default=AuthenticationIn(),
+        description="How strongly people prove to it who they are.",
+    )
 
     def connection(self) -> Connection:
         """Return how to ask it."""
@@ -165,6 +232,9 @@ class IdentityProviderChange(InputModel):
     )
     enabled: bool | None = None
     just_in_time: bool | None = None
+    authentication: AuthenticationIn | None = Field(
+        default=None, description="All of the new one."
+    )
 
     def traits(self) -> dict[str, Any]:
         """Return what is given of what it is."""
@@ -203,6 +273,18 @@ class EndpointsOut(OutputModel):
     userinfo: str
 
 
+class AuthenticationOut(OutputModel):
+    """How strongly, and how lately, a provider's people prove who they are."""
+
+    acr_values: list[str]
+    max_age: int | None
+    prompt: Prompt | None
+    second_factor_acr: list[str]
+    second_factor_amr: list[str]
+    second_factor_required: bool
+    session_seconds: int | None
+
+
 class IdentityProviderOut(OutputModel):
     """A provider, without the secret."""
 
@@ -214,6 +296,9 @@ class IdentityProviderOut(OutputModel):
             endpoints=None,
             subject_claim="sub",
             redirect_uri=redirect_uri("https://robosure.example", UUID(PROVIDER)),
+            back_channel_logout_uri=back_channel_logout_uri(
+                "https://robosure.example", UUID(PROVIDER)
+            ),
             created_at=NOON,
             version=1,
         )
@@ -233,18 +318,25 @@ class IdentityProviderOut(OutputModel):
     default_roles: list[str]
     enabled: bool
     just_in_time: bool
+    authentication: AuthenticationOut
     redirect_uri: str = Field(description="Tell it to the provider.")
+    back_channel_logout_uri: str = Field(
+        description="Tell it to an `oidc` provider, which says there when somebody has "
+        "signed out."
+    )
     created_at: datetime
     version: int = Field(description="Counts changes; the ETag.")
 
     @classmethod
     def of(cls, provider: IdentityProvider, base_url: str) -> Self:
         """Show a provider."""
-        fields = cls.model_fields.keys() - {"redirect_uri"}
+        told = {
+            "redirect_uri": redirect_uri(base_url, provider.id),
+            "back_channel_logout_uri": back_channel_logout_uri(base_url, provider.id),
+        }
+        fields = cls.model_fields.keys() - told.keys()
         shown = {name: getattr(provider, name) for name in fields}
-        return cls.model_validate(
-            {**shown, "redirect_uri": redirect_uri(base_url, provider.id)}
-        )
+        return cls.model_validate({**shown, **told})
 
 
 def _endpoints(endpoints: EndpointsIn | None) -> ProviderEndpoints | None:

@@ -33,3 +33,18 @@ class SessionOut(OutputModel):
     address: str = Field(description="Where it began.")
     user_agent: str | None = Field(description="What it began with.")
     current: bool = Field(description="Whether you ask from it.")
+
+
+class SignedOut(OutputModel):
+    """Where else to sign out."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            provider_sign_out_url="https://login.example.com/acme/logout?client_id=robosure"
+        )
+    )
+
+    provider_sign_out_url: str = Field(
+        description="At the provider, where you are signed in still. Go there if you "
+        "want to end that, too."
+    )

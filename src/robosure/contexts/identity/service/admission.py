@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from uuid import UUID
 
 from robosure.contexts.identity.domain import (
@@ -10,7 +11,9 @@ from robosure.contexts.identity.domain import (
     ExternalIdentity,
     IdentityProvider,
     Organisation,
+    Said,
     User,
+    Vouching,
 )
 from robosure.contexts.identity.ports import (
     ExternalIdentities,
@@ -22,6 +25,7 @@ from robosure.contexts.identity.repository import SqlIdentityProviders
 from robosure.contexts.identity.service.roles import Roles
 from robosure.contexts.identity.service.single_sign_on import (
     SIGN_ONS,
+    check_unchanged,
     enabled_provider,
     refusals_counted,
 )
@@ -30,6 +34,14 @@ from robosure.kernel.time import Clock
 from robosure.platform.federation import Assertion
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.security import Passwords
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Who comes in, and what a session of theirs is to know of it."""
+
+    user: User
+    vouching: Vouching
 
 
 class AdmissionService(LoggerMixin):
@@ -56,21 +68,34 @@ class AdmissionService(LoggerMixin):
         self._passwords = passwords
         self._clock = clock
 
-    async def admit(self, provider_id: UUID, assertion: Assertion) -> User | Forbidden:
+    async def admit(
+        self, provider_id: UUID, assertion: Assertion, *, provider_version: int
+    ) -> Admission | Forbidden:
         """Return who it is, called and entitled as the provider says now.
 
         Who has lost every role is signed out everywhere. That has to be kept although
         they are refused, so the refusal is returned.
 
+        Args:
+            provider_id: who says so.
+            assertion: what it says.
+            provider_version: as it was when it was asked. Nobody changes it before this
+                is over.
+
         Raises:
+            Unauthenticated: it was changed meanwhile; or they have signed in there too
+                long ago.
             NotFound: nobody signs in by this provider any more.
-            Forbidden: they have no account and get none; or it is deactivated.
+            Forbidden: they have no account and get none; or it is deactivated; or they
+                have shown no second factor there, and one is required.
             AlreadyExists: somebody else has their address. Whoever has it is not taken
                 for the same: anybody may write anything into an e-mail claim.
             Invalid: the address is none.
         """
         with refusals_counted():
-            provider = await enabled_provider(self._providers, provider_id)
+            provider = await enabled_provider(self._providers, provider_id, held=True)
+            check_unchanged(provider, provider_version)
+            vouching = self._judged(provider, assertion)
             organisation = await self._organisations.get(provider.organisation_id)
             known = await self._identities.find(
                 provider.id, issuer=assertion.issuer, subject=assertion.subject
@@ -78,12 +103,30 @@ class AdmissionService(LoggerMixin):
             rules = provider.rules
             roles = rules.roles_for(assertion.values_of(rules.claim))
             if known is None:
-                return await self._join(provider, organisation, assertion, roles)
+                joined = await self._join(provider, organisation, assertion, roles)
+                return Admission(joined, vouching)
             user = await self._users.get(known.user_id)
             if not user.active:
                 raise Forbidden("account_deactivated")
-        return await self._brought_up_to_date(
+        known_now = await self._brought_up_to_date(
             user, organisation, provider, assertion, roles
+        )
+        if isinstance(known_now, Forbidden):
+            return known_now
+        return Admission(known_now, vouching)
+
+    def _judged(self, provider: IdentityProvider, assertion: Assertion) -> Vouching:
+        signed = assertion.authentication
+        return provider.authentication.judge(
+            Said(
+                acr=signed.acr,
+                amr=signed.amr,
+                authenticated_at=signed.authenticated_at,
+                session=signed.session,
+            ),
+            provider_id=provider.id,
+            sign_out_url=assertion.sign_out_url,
+            at=self._clock.now(),
         )
 
     async def _join(

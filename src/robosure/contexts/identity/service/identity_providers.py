@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from robosure.contexts.identity.domain import (
+    AuthenticationRules,
     Connection,
     IdentityProvider,
     ProviderKind,
@@ -58,6 +59,7 @@ class IdentityProviderService:
         connection: Connection,
         client_secret: str,
         rules: RoleRules,
+        authentication: AuthenticationRules,
         enabled: bool,
         just_in_time: bool,
     ) -> IdentityProvider:
@@ -79,6 +81,7 @@ class IdentityProviderService:
             sealed_secret=self._vault.seal(client_secret),
             rules=rules,
             own_roles=await self._roles.names_of(organisation, rules.roles),
+            authentication=authentication,
             enabled=enabled,
             just_in_time=just_in_time,
             private=self._private,
@@ -98,6 +101,7 @@ class IdentityProviderService:
         connection: Mapping[str, Any],
         client_secret: str | None,
         rules: Mapping[str, Any],
+        authentication: AuthenticationRules | None = None,
     ) -> IdentityProvider:
         """Change what is given about one, and leave the rest.
 
@@ -112,11 +116,13 @@ class IdentityProviderService:
             connection: fields of :class:`Connection`.
             client_secret: another one.
             rules: fields of :class:`RoleRules`.
+            authentication: how strongly its people prove who they are; all of it.
 
         Raises:
             NotFound: the organisation has no such provider.
             Stale: it is no longer the version that the caller saw.
-            Invalid: see :meth:`IdentityProvider.connect`; or it is inside.
+            Invalid: see :meth:`IdentityProvider.connect` and
+                :meth:`IdentityProvider.authenticate_by`; or it is inside.
             Forbidden: see :meth:`Roles.check_may_give`.
             AlreadyExists: another of the organisation's has that name.
         """
@@ -137,6 +143,8 @@ class IdentityProviderService:
                 await self._providers.forget_subjects(provider)
         if rules:
             provider.rule(asked, organisation, own)
+        if authentication is not None:
+            provider.authenticate_by(authentication)
         await self._providers.save(provider)
         _log.completed("change", provider_id=str(provider.id))
         return provider
@@ -160,7 +168,7 @@ class IdentityProviderService:
     async def _own(
         self, by: Principal, provider_id: UUID, expected_version: int | None
     ) -> IdentityProvider:
-        provider = await self._providers.get(provider_id)
+        provider = await self._providers.get_for_update(provider_id)
         if provider.organisation_id != by.organisation_id:
             raise NotFound("identity_provider_not_found", provider_id=provider_id)
         if expected_version is not None and provider.version != expected_version:

@@ -15,6 +15,7 @@ from robosure.contexts.identity.domain import (
     RefreshTokens,
     Session,
     User,
+    Vouching,
     roles_in_effect,
 )
 from robosure.contexts.identity.ports import Organisations, Sessions, Users
@@ -90,8 +91,11 @@ class SessionService(LoggerMixin):
         factors: Collection[Factor],
         client: Client,
         second_factor_due: bool = False,
+        vouching: Vouching | None = None,
     ) -> Grant:
         """Begin one for somebody who has just proved who they are.
+
+        Or whom a provider vouches for, as strongly as that says.
 
         Args:
             user: who it is.
@@ -99,6 +103,7 @@ class SessionService(LoggerMixin):
             client: what the session remembers of it.
             second_factor_due: whether it is to be good for setting up a second factor
                 alone; it is where a password alone does not do.
+            vouching: what the provider said of it, if one did.
 
         Raises:
             Unauthenticated: meanwhile they were deactivated, or got another password.
@@ -116,6 +121,7 @@ class SessionService(LoggerMixin):
             address=client.address,
             user_agent=client.user_agent,
             second_factor_due=second_factor_due or self._is_too_little(factors),
+            vouching=vouching,
         )
         await self._sessions.add(session)
         return await self._grant(session, user)
@@ -181,13 +187,19 @@ class SessionService(LoggerMixin):
         """End one whose code somebody presented who should not have had it."""
         await self._end(await self._sessions.get(session_id), Ending.CODE_REUSED)
 
-    async def sign_out(self, by: Principal) -> None:
+    async def sign_out(self, by: Principal) -> str | None:
         """End the session that one asks from.
+
+        Returns:
+            Where one signs out at the provider that it began by, if it began by one,
+            and one can there.
 
         Raises:
             InvalidState: it is none, as for an API key.
         """
-        await self._end(await self._current(by), Ending.SIGNED_OUT)
+        session = await self._current(by)
+        await self._end(session, Ending.SIGNED_OUT)
+        return None if session.vouching is None else session.vouching.sign_out_url
 
     async def end_own(self, by: Principal, session_id: UUID) -> None:
         """End a session of one's own, such as that of a lost telephone.
@@ -199,6 +211,27 @@ class SessionService(LoggerMixin):
         if session.user_id != by.subject:
             raise NotFound("session_not_found", session_id=session_id)
         await self._end(session, Ending.REVOKED)
+
+    async def end_vouched(
+        self, provider_id: UUID, *, session: str | None, user_id: UUID | None
+    ) -> None:
+        """End those that began by a provider where they are over.
+
+        Args:
+            provider_id: which one.
+            session: by which it knows the one that is meant; None for any.
+            user_id: whose are meant; None for anybody's.
+        """
+        await self._sessions.end_vouched(
+            provider_id,
+            Ending.PROVIDER_SIGNED_OUT,
+            session=session,
+            user_id=user_id,
+            at=self._clock.now(),
+        )
+        self.logger.info(
+            "identity.service.sessions_ended_by_provider", provider_id=str(provider_id)
+        )
 
     async def end_others(self, by: Principal) -> None:
         """End all sessions of one's own but the one that one asks from."""

@@ -19,11 +19,13 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from robosure.contexts.identity.domain import IdentityProvider
+from robosure.contexts.identity.domain import IdentityProvider, ProviderKind
 from robosure.contexts.identity.repository import SqlIdentityProviders
 from robosure.kernel.errors import (
     DomainError,
+    Forbidden,
     Invalid,
+    Malformed,
     NotFound,
     Unauthenticated,
     Unavailable,
@@ -35,8 +37,10 @@ from robosure.platform.federation import (
     Assertion,
     Endpoints,
     Flow,
+    LogoutNotice,
     Provider,
     RelyingParty,
+    Request,
 )
 from robosure.platform.metrics import counter
 from robosure.platform.runtime import Runtime
@@ -60,10 +64,13 @@ class Journey(Flow):
         return_to: the page that gets the code for the tokens; None if whoever comes
             back gets the tokens themselves.
         challenge: to be met by who exchanges that code.
+        provider_version: as the provider was when they went; an answer to what was
+            asked of another is none.
         ends_at: when it is too late to come back.
     """
 
     provider_id: UUID
+    provider_version: int
     return_to: str | None
     challenge: str | None
     ends_at: datetime
@@ -91,6 +98,7 @@ class SingleSignOn:
         *,
         relying_party: RelyingParty,
         states: OneTime,
+        notices: OneTime,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -101,15 +109,18 @@ class SingleSignOn:
                 none is open while a provider is asked.
             relying_party: asks them.
             states: those of everybody who is away.
+            notices: those of sessions that are over, each of which is good once.
             settings: say where people come back to, and which pages may have them.
             clock: tells how late it is.
         """
         self._database = database
         self._relying_party = relying_party
         self._states = states
+        self._notices = notices
         self._vault = FernetVault.from_settings(settings)
         self._base_url = settings.base_url
         self._origins = frozenset(settings.cors_origins)
+        self._own_origin = _origin_of(settings.base_url)
         self._clock = clock
 
     @classmethod
@@ -122,20 +133,49 @@ class SingleSignOn:
                 runtime.http, private=settings.sign_on_from_private_networks
             ),
             states=OneTime(runtime.redis, "single-sign-on"),
+            notices=OneTime(runtime.redis, "back-channel-logout"),
             settings=settings,
             clock=runtime.clock,
         )
 
-    async def begin(
+    async def offer(
         self, provider_id: UUID, *, return_to: str | None, challenge: str | None
-    ) -> Departure:
-        """Send somebody to a provider.
+    ) -> str:
+        """Return the name of a provider that somebody could be sent to.
 
         Raises:
+            NotFound, Invalid: see :meth:`begin`.
+        """
+        self._check_return(return_to, challenge)
+        return (await self._provider(provider_id)).name
+
+    async def begin(
+        self,
+        provider_id: UUID,
+        *,
+        origin: str | None,
+        return_to: str | None,
+        challenge: str | None,
+    ) -> Departure:
+        """Send somebody to a provider, because they want that.
+
+        A page that is none of ours cannot have their browser go there and back without
+        them (ASVS 5.0, 7.6.2): a form says where it was sent from.
+
+        Args:
+            provider_id: where to.
+            origin: of the page that they have sent a form from.
+            return_to: which page gets the code for the tokens.
+            challenge: that it thought of.
+
+        Raises:
+            Forbidden: that page is neither ours nor one of those that are known.
             NotFound: there is none, or nobody signs in by it.
             Invalid: no page may be returned to like that.
             Unavailable: the provider does not say where.
         """
+        if origin is None or origin not in self._origins | {self._own_origin}:
+            raise Forbidden("sso_not_asked_for")
         self._check_return(return_to, challenge)
         provider = await self._provider(provider_id)
         flow = Flow.begin()
@@ -143,6 +183,7 @@ class SingleSignOn:
         journey = Journey(
             **dict(flow),
             provider_id=provider_id,
+            provider_version=provider.version,
             return_to=return_to,
             challenge=challenge,
             ends_at=self._clock.now() + KEPT,
@@ -175,10 +216,34 @@ class SingleSignOn:
             if presented is None or not presented.first:
                 raise Unauthenticated("sso_flow_unknown")
             provider = await self._provider(provider_id)
+            check_unchanged(provider, journey.provider_version)
             assertion = await self._relying_party.identify(
                 self._asked(provider), journey, answer, now=self._clock.now()
             )
         return assertion, journey
+
+    async def notice(self, provider_id: UUID, token: str) -> LogoutNotice:
+        """Find out whose session at a provider is over.
+
+        Also at one that lets nobody in any more.
+
+        Raises:
+            Malformed: the token is not good, or was here already.
+            NotFound: there is no such provider.
+        """
+        async with self._database.write() as session:
+            provider = await SqlIdentityProviders(session).get(provider_id)
+        if provider.kind is not ProviderKind.OIDC:
+            raise Malformed("sso_logout_refused", reason="it speaks plain OAuth 2")
+        notice = await self._relying_party.notice(
+            self._asked(provider), token, now=self._clock.now()
+        )
+        once = f"{provider_id} {notice.id}"
+        await self._notices.keep(once)
+        presented = await self._notices.present(once)
+        if presented is None or not presented.first:
+            raise Malformed("sso_logout_refused", reason="it came already")
+        return notice
 
     def _opened(self, sealed: str | None) -> Journey | None:
         try:
@@ -213,6 +278,11 @@ class SingleSignOn:
             scopes=provider.scopes,
             subject_claim=provider.subject_claim,
             redirect_uri=redirect_uri(self._base_url, provider.id),
+            request=Request(
+                acr_values=provider.authentication.acr_values,
+                max_age=provider.authentication.max_age,
+                prompt=provider.authentication.prompt,
+            ),
         )
 
     def _check_return(self, return_to: str | None, challenge: str | None) -> None:
@@ -233,15 +303,35 @@ def redirect_uri(base_url: str, provider_id: UUID | str) -> str:
     return f"{base_url}/api/v1/auth/sso/{provider_id}/callback"
 
 
+def back_channel_logout_uri(base_url: str, provider_id: UUID | str) -> str:
+    """Return where a provider says that somebody's session there is over."""
+    return f"{base_url}/api/v1/auth/sso/{provider_id}/back-channel-logout"
+
+
+def check_unchanged(provider: IdentityProvider, version: int) -> None:
+    """Take an answer for one to what this provider was asked.
+
+    Raises:
+        Unauthenticated: it was changed since; also if that was taken back.
+    """
+    if provider.version != version:
+        raise Unauthenticated("sso_provider_changed")
+
+
 async def enabled_provider(
-    providers: SqlIdentityProviders, provider_id: UUID
+    providers: SqlIdentityProviders, provider_id: UUID, *, held: bool = False
 ) -> IdentityProvider:
     """Return a provider by which people sign in.
+
+    Args:
+        providers: where it is.
+        provider_id: which one.
+        held: whether nobody is to change it before this is over.
 
     Raises:
         NotFound: there is none, or nobody does.
     """
-    provider = await providers.get(provider_id)
+    provider = await (providers.held if held else providers.get)(provider_id)
     if not provider.enabled:
         raise NotFound("identity_provider_not_found", provider_id=provider_id)
     return provider
