@@ -240,13 +240,13 @@ async def test_without_tls_1_3_it_is_sound_but_not_new(tmp_path: Path) -> None:
     [
         ("http://localhost", "must begin with https://"),
         ("localhost", "must begin with https://"),
-        (f"https://localhost:{closed_port()}", "a server does not answer"),
+        ("https://localhost:{closed}", "a server does not answer"),
     ],
 )
 async def test_where_there_is_nothing_to_examine_one_line_says_so(
     url: str, said: str
 ) -> None:
-    result = await doctor("--url", url)
+    result = await doctor("--url", url.format(closed=closed_port()))
     assert result.exit_code == 1
     assert said in result.stderr
     assert result.stdout == ""

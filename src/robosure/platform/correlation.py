@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -38,7 +38,8 @@ def current() -> Correlation:
 
 def act_for(actor: UUID) -> None:
     """Name the principal, once it is known, for the rest of this request."""
-    _current.set(replace(_current.get(), actor=actor))
+    now = _current.get()
+    _current.set(Correlation(now.correlation_id, now.causation_id, actor, now.task))
     structlog.contextvars.bind_contextvars(actor=str(actor))
 
 
@@ -57,5 +58,6 @@ def correlated(correlation: Correlation) -> Iterator[None]:
         yield
     finally:  # whoever was named meanwhile is not named outside
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(**outside)
+        if outside:
+            structlog.contextvars.bind_contextvars(**outside)
         _current.reset(reset)

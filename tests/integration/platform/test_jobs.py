@@ -172,12 +172,12 @@ async def test_a_job_with_a_share_of_the_time_rests_after_a_run(
 ) -> None:
     runs = 0
 
-    async def slow(_: Runtime, *ids: str) -> None:
+    async def slow(runtime: Runtime, *ids: str) -> None:
         nonlocal runs
         runs += 1
         await asyncio.sleep(0.05)
 
-    job = Job("testing.slow", slow, share=0.1)
+    job = Job("testing.slow", slow, share=0.02)
 
     async def taken() -> int:
         await job.take_turn(runtime)
@@ -196,7 +196,7 @@ async def test_a_job_with_a_share_of_the_time_runs_once_at_a_time(
 ) -> None:
     runs = 0
 
-    async def alone(_: Runtime, *ids: str) -> None:
+    async def alone(runtime: Runtime, *ids: str) -> None:
         nonlocal runs
         runs += 1
         await asyncio.sleep(0.05)
@@ -209,7 +209,7 @@ async def test_a_job_with_a_share_of_the_time_runs_once_at_a_time(
 
 
 async def test_a_job_that_fails_rests_as_well(runtime: Runtime) -> None:
-    async def fail(_: Runtime, *ids: str) -> None:
+    async def fail(runtime: Runtime, *ids: str) -> None:
         await asyncio.sleep(0.05)
         raise ZeroDivisionError
 

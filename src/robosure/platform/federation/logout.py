@@ -113,7 +113,9 @@ def notice_in(
 
 
 def _check_addressee(claims: object, *, issuer: str, client_id: str) -> None:
-    said = cast("Mapping[str, Any]", claims) if isinstance(claims, dict) else {}
+    said: Mapping[str, Any] = (
+        cast("Mapping[str, Any]", claims) if isinstance(claims, dict) else {}
+    )
     if said.get("iss") != issuer:
         raise _refused("it is of another provider")
     if said.get("aud") not in (client_id, [client_id]):

@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.responses import Response
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from robosure.kernel.errors import DomainError
@@ -49,6 +50,28 @@ def express_lanes(app: FastAPI) -> dict[tuple[str, str], ExpressLane]:
         if hasattr(route.endpoint, _MARK)
         for method in route.methods
     }
+
+
+class _Request(Request):
+    """A request of which the body is read as a whole."""
+
+    async def body(self) -> bytes:
+        """Return the body, which mostly comes in one piece.
+
+        Raises:
+            ClientDisconnect: the client has gone.
+        """
+        if not hasattr(self, "_body"):
+            pieces: list[bytes] = []
+            more = True
+            while more:
+                message = await self.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                pieces.append(message.get("body", b""))
+                more = message.get("more_body", False)
+            self._body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return self._body
 
 
 class ExpressLane:
@@ -93,7 +116,7 @@ class ExpressLane:
         self, scope: Scope, receive: Receive, send: Send, *, otherwise: ASGIApp
     ) -> None:
         """Serve a request, or let FastAPI do it."""
-        request = Request(scope, receive)
+        request = _Request(scope, receive)
         try:
             given = await self._given(request)
             response = None if given is None else await self._answer(given)

@@ -7,11 +7,13 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import Request
 from opentelemetry.trace import SpanKind
+from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from robosure.kernel.errors import LimitReached
@@ -148,7 +150,7 @@ class EdgeMiddleware(LoggerMixin):
         """Count the request, and log it; on the express lane, only if it failed."""
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         endpoint = template_of(scope)
-        HTTP_REQUEST_SECONDS.labels(method, endpoint, str(status)).observe(seconds)
+        _seconds_of(method, endpoint, status).observe(seconds)
         quiet = express and status < HTTPStatus.BAD_REQUEST
         if not quiet and scope["path"] not in _QUIET:
             self.logger.info(
@@ -163,6 +165,11 @@ class EdgeMiddleware(LoggerMixin):
 def _may_be_answered(scope: Scope) -> bool:
     """Whether it came over TLS; probes come from within, to the address."""
     return scope["scheme"] == "https" or scope["path"] in UNLIMITED
+
+
+@lru_cache(maxsize=10_000)
+def _seconds_of(method: str, endpoint: str, status: int) -> Histogram:
+    return HTTP_REQUEST_SECONDS.labels(method, endpoint, str(status))
 
 
 async def _refused(body: Body, scope: Scope, receive: Receive, answer: _Answer) -> bool:

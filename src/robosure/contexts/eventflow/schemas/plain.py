@@ -23,6 +23,7 @@ from typing import (
     Final,
     Literal,
     Protocol,
+    TypeVar,
     Union,
     get_args,
     get_origin,
@@ -37,6 +38,7 @@ from pydantic import StringConstraints
 from pydantic.fields import FieldInfo
 from typing_extensions import is_typeddict
 
+T = TypeVar("T")
 NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f]+$"
 """Of a name; what :func:`may_be_plain` lets pass has no control character anyway."""
 # Of the days there are in every year, and years until which none of us will live.
@@ -95,8 +97,8 @@ class PlainForm:
         self._struct: Any = msgspec.defstruct(
             f"Plain{model.__name__}", own, forbid_unknown_fields=True, gc=False
         )
-        self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._struct)
-        self._several: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+        self._one: msgspec.json.Decoder[Taken] = msgspec.json.Decoder(self._struct)
+        self._several: msgspec.json.Decoder[list[Taken]] = msgspec.json.Decoder(
             list[self._struct]  # type: ignore[name-defined]  # a type that is a value
         )
 
@@ -133,7 +135,7 @@ def is_canonical(subject: str) -> bool:
         return False
 
 
-def _decoded(decode: Callable[[bytes], Any], body: bytes) -> Any:
+def _decoded(decode: Callable[[bytes], T], body: bytes) -> T | None:
     try:
         return decode(body)
     except (msgspec.DecodeError, ValueError):
