@@ -128,7 +128,7 @@ async def test_whoever_cannot_sign_in_gets_the_same_answer(
     assert answer.json()["context"] == {}
 
 
-@pytest.mark.parametrize("grant", ["password", "client_credentials", "implicit", ""])
+@pytest.mark.parametrize("grant", ["client_credentials", "implicit", ""])
 async def test_a_grant_that_is_not_needed_is_refused(
     api: ApiClient, grant: str
 ) -> None:
@@ -136,6 +136,18 @@ async def test_a_grant_that_is_not_needed_is_refused(
     answer = await api.anonymous().post("/auth/token", data=form)
     assert answer.status_code == 422
     assert code_of(answer) == "invalid_request"
+
+
+async def test_a_password_is_a_grant_outside_production_alone(api: ApiClient) -> None:
+    form = {"grant_type": "password", "username": ADMIN, "password": PASSWORD}
+    wrong = form | {"password": PASSWORD[::-1]}
+    anonymous = api.anonymous()
+    assert (await anonymous.post("/auth/token", data=form)).status_code == 200
+    refused = await anonymous.post("/auth/token", data=wrong)
+    assert (refused.status_code, code_of(refused)) == (401, "invalid_credentials")
+    with api.with_settings(environment="production"):
+        answer = await anonymous.post("/auth/token", data=form)
+    assert (answer.status_code, code_of(answer)) == (422, "grant_not_taken")
 
 
 async def test_a_sign_in_is_no_form(api: ApiClient) -> None:

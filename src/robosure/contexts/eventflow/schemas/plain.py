@@ -113,7 +113,8 @@ class PlainForm:
     def of(self, event: Any) -> Taken:
         """Write a validated event in this form."""
         time: datetime = event.time
-        own = vars(event) | {
+        own: dict[str, Any] = {
+            **vars(event),
             "subject": str(event.subject),
             "time": time.astimezone(UTC).isoformat(),
         }
@@ -208,7 +209,8 @@ def _limit(hint: Any, constraint: Any) -> Mapping[str, Any]:
     """
     if isinstance(constraint, StringConstraints) and not _unknown_of(constraint):
         return _string_limits(constraint)
-    name = _LIMITS.get(type(constraint))
+    kind: type[Any] = type(constraint)
+    name = _LIMITS.get(kind)
     if name is None:
         raise TypeError(f"no plain form of {constraint}")
     limit = getattr(constraint, name)

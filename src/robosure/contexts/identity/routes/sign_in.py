@@ -30,7 +30,7 @@ from robosure.contexts.identity.schemas.sign_in import (
     TokenPair,
 )
 from robosure.contexts.identity.service.sessions import Grant
-from robosure.kernel.errors import DomainError
+from robosure.kernel.errors import DomainError, Invalid
 from robosure.kernel.time import Clock
 from robosure.platform.database.behalf import PLATFORM
 from robosure.platform.http import (
@@ -38,6 +38,7 @@ from robosure.platform.http import (
     ClockDep,
     Principal,
     RouteClass,
+    RuntimeDep,
     SourceDep,
     TokensDep,
     WriteDb,
@@ -111,10 +112,15 @@ async def go_on(
     form: Annotated[TokenForm, Form()],
     request: Request,
     response: Response,
+    session: WriteDb,
+    service: SignInServiceDep,
     sessions: SessionServiceDep,
     codes: SignOnCodesDep,
     tokens: TokensDep,
     clock: ClockDep,
+    source: SourceDep,
+    client: ClientDep,
+    runtime: RuntimeDep,
 ) -> TokenPair | Response:
     """Answer the next pair of tokens, or the first one after single sign-on.
 
@@ -125,14 +131,29 @@ async def go_on(
     With `authorization_code`, `code` is what a page got in its address after single
     sign-on, and `code_verifier` what it thought of before. It is good once, for a
     minute.
+
+    `password` is for trying things out with tools that know this form of OAuth 2.0:
+    it signs in as `/auth/sign-in` does, and production refuses it.
     """
-    grant = await (
-        sessions.refresh(form.refresh_token.get_secret_value())
-        if form.grant_type == "refresh_token"
-        else codes.redeem(
+    grant: Grant | DomainError
+    if form.grant_type == "refresh_token":
+        grant = await sessions.refresh(form.refresh_token.get_secret_value())
+    elif form.grant_type == "authorization_code":
+        grant = await codes.redeem(
             form.code.get_secret_value(), form.code_verifier.get_secret_value()
         )
-    )
+    elif runtime.settings.environment == "production":
+        raise Invalid("grant_not_taken", grant_type=form.grant_type)
+    else:
+        grant = await service.sign_in(
+            form.username,
+            password=form.password.get_secret_value(),
+            code=form.code.get_secret_value(),
+            source=source,
+            client=client,
+            sessions=sessions,
+        )
+        defer(session, send_password_letters)
     if isinstance(grant, DomainError):
         return await problem_of(request, grant)
     return _answer(grant, request, response, tokens, clock)

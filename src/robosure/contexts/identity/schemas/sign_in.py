@@ -39,9 +39,9 @@ class SignIn(InputModel):
 
 
 class TokenForm(BaseModel):
-    """What is presented for the next tokens (RFC 6749, sections 4.1.3 and 6)."""
+    """What is presented for tokens (RFC 6749, sections 4.1.3, 4.3.2 and 6)."""
 
-    grant_type: Literal["refresh_token", "authorization_code"]
+    grant_type: Literal["refresh_token", "authorization_code", "password"] = "password"
     refresh_token: SecretStr = Field(
         default=SecretStr(""),
         max_length=200,
@@ -50,13 +50,20 @@ class TokenForm(BaseModel):
     code: SecretStr = Field(
         default=SecretStr(""),
         max_length=64,
-        description="With the grant type `authorization_code`: from single sign-on.",
+        description="With the grant type `authorization_code`: from single sign-on; "
+        "with `password`: of your second factor.",
     )
     code_verifier: SecretStr = Field(
         default=SecretStr(""),
         max_length=128,
         description="With that: what its challenge was made of.",
     )
+    username: str = Field(
+        default="",
+        max_length=1_024,
+        description="With the grant type `password`: the e-mail address, in any case.",
+    )
+    password: SecretStr = Field(default=SecretStr(""), max_length=1_024)
 
 
 class PasswordChange(InputModel):
