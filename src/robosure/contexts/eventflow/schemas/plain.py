@@ -25,6 +25,7 @@ from typing import (
     Protocol,
     TypeVar,
     Union,
+    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -209,8 +210,7 @@ def _limit(hint: Any, constraint: Any) -> Mapping[str, Any]:
     """
     if isinstance(constraint, StringConstraints) and not _unknown_of(constraint):
         return _string_limits(constraint)
-    kind: type[Any] = type(constraint)
-    name = _LIMITS.get(kind)
+    name = _LIMITS.get(cast("type[Any]", type(constraint)))
     if name is None:
         raise TypeError(f"no plain form of {constraint}")
     limit = getattr(constraint, name)
