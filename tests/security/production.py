@@ -70,6 +70,7 @@ def production(database_url: str, redis_url: str, home: Path) -> dict[str, str]:
         "ROBOSURE_ISSUER": "https://insurer.example",
         "ROBOSURE_PROCESSOR_SECRET": "of this test",
         "ROBOSURE_ENCRYPTION_KEY": "y" * 32,
+        "ROBOSURE_CLAMAV_URL": "off",
         "ROBOSURE_FILES_DIRECTORY": str(home / "files"),
     }
 

@@ -16,8 +16,10 @@ ASKED = {
     ("/api/v1/events/export", "text/csv"),
     ("/api/v1/events/stream", "text/event-stream"),
     ("/api/v1/claims/{claim_id}/attachments/{attachment_id}/content", "text/csv"),
+    ("/api/v1/auth/sso/{provider_id}", "text/html"),
 }
-"""The last is asked in ``test_evidence.py``, where there is a claim."""
+"""The last two are asked where there is a claim, in ``test_evidence.py``, and where
+there is a provider, in ``test_explicit_sign_on.py``."""
 
 
 async def test_every_answer_that_is_text_is_asked_here(api: ApiClient) -> None:

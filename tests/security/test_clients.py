@@ -18,16 +18,24 @@ CLIENTS: Final = {
 HOLDERS: Final = {
     # where settings, and the list of hosts, say
     "contexts/eventflow/service/feed.py": {"asyncpg"},
-    "platform/client.py": {"httpx", "socket"},
-    "platform/database/behalf.py": {"asyncpg"},
-    "platform/jobs.py": {"celery", "kombu"},
     "entrypoints/jobs.py": {"celery"},
+    "platform/client.py": {"httpx", "socket"},
+    "platform/collector.py": {"requests"},
+    "platform/database/behalf.py": {"asyncpg"},
+    "platform/database/connecting.py": {"asyncpg"},
+    "platform/jobs.py": {"celery", "kombu"},
+    "platform/log_export.py": {"opentelemetry.exporter"},
     "platform/mail.py": {"aiosmtplib"},
     "platform/streams/relay.py": {"asyncpg"},
     "platform/tracing.py": {"opentelemetry.exporter"},
     "platform/vaults.py": {"azure", "google"},
 }
-TOOLS: Final = ("entrypoints/client", "entrypoints/load", "entrypoints/monitor")
+TOOLS: Final = (
+    "entrypoints/client",
+    "entrypoints/doctor",
+    "entrypoints/load",
+    "entrypoints/monitor",
+)
 """Clients of the API, for who runs them: no part of what serves."""
 LOCAL: Final = ("entrypoints/stack",)
 """The servers that come along, on this machine."""

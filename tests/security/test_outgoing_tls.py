@@ -256,6 +256,7 @@ PRODUCTION: dict[str, Any] = {
     "issuer": "https://insurer.example",
     "processor_secret": "x",
     "encryption_key": "y" * 32,
+    "clamav_url": "off",
     "database_url": "postgresql://robosure:9f2b@db/robosure?sslmode=verify-full",
     "redis_url": "rediss://:9f2b@cache:6379/0",
 }

@@ -251,8 +251,9 @@ async def acl_user(redis: Redis, worker_number: int) -> AsyncIterator[str]:
     """Redis' user of the documentation, with `first` as its password."""
     name = f"robosure-{worker_number}"
     rules = [rule for rule in documented_acl() if not rule.startswith(">")]
+    # Each of the tests' processes has a database of its own; an installation has one.
     await as_any(redis).execute_command(
-        "ACL", "SETUSER", name, "reset", "on", ">first", *rules
+        "ACL", "SETUSER", name, "reset", "on", ">first", *rules, "+select"
     )
     yield name
     await as_any(redis).execute_command("ACL", "DELUSER", name)

@@ -364,7 +364,7 @@ class Settings(BaseSettings):
                 raise ValueError(
                     "production needs ROBOSURE_CORS_ORIGINS to be named, not *"
                 )
-            if self.clamav_url is None:
+            if self._takes_part(Process.API) and self.clamav_url is None:
                 raise ValueError(
                     "production needs a ROBOSURE_CLAMAV_URL that scans attached files; "
                     "off, if they are not to be"

@@ -283,7 +283,7 @@ def test_production_asks_a_process_for_no_secret_that_it_does_not_need() -> None
         )
     )
     assert beat.process is Process.BEAT
-    owner = "postgres://owner:9f2b@db/x"
+    owner = "postgres://owner:9f2b@db/x?sslmode=verify-full"
     said: dict[str, Any] = {
         "issuer": "https://insurer.example",
         "migration_database_url": owner,
@@ -291,7 +291,9 @@ def test_production_asks_a_process_for_no_secret_that_it_does_not_need() -> None
     migrate = Settings(
         **as_written(environment="production", process="migrate", **said)
     )
-    assert migrate.owner_database_url == "postgresql+asyncpg://owner:9f2b@db/x"
+    assert migrate.owner_database_url == (
+        "postgresql+asyncpg://owner:9f2b@db/x?sslmode=verify-full"
+    )
     # then each other is still asked for its own
     for process, named in (
         ("worker", "DATABASE_URL"),

@@ -32,6 +32,7 @@ async def test_a_link_leads_to_a_button_and_to_no_provider(
     # then they are asked, and no session is on its way
     assert answer.status_code == 200
     assert COOKIE not in answer.cookies
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert '<form method="post">' in answer.text
     assert "Continue with &lt;b&gt;Company &amp; Co&lt;/b&gt;" in answer.text
     # on a page that nobody can frame, and whose form says where it comes from

@@ -15,6 +15,7 @@ import pyotp
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from robosure.contexts.identity.domain import AuthenticationRules
 from robosure.contexts.identity.jobs import (
     forget_password_letters,
     send_password_letters,
@@ -302,6 +303,7 @@ async def test_nobody_gets_one_for_whom_an_identity_provider_vouches(
             "default_roles": (),
             "enabled": True,
             "just_in_time": True,
+            "authentication": AuthenticationRules(),
             "created_at": house.runtime.clock.now(),
             "version": 1,
         }
