@@ -31,7 +31,7 @@ READS: Final = {"GET", "HEAD", "OPTIONS"}
 FORMATS: Final = {"strftime": 0, "strptime": 1}
 NAMED_FORMATS: Final = {
     "platform/cache.py: key": "of a decorator, which is handed a constant",
-    "platform/log_export.py: self": "writes a line of the log, and is no format of text",
+    "platform/log_export.py: self": "of a handler of the log, and no text",
     "platform/streams/kafka_bus/topics.py: weakness": "of a mapping of constants",
     "contexts/robots/domain/cells.py: pattern": "checked as profiles are taken in",
     "contexts/robots/domain/profile.py: pattern": "the check of the one before",

@@ -170,6 +170,7 @@ OWN: dict[str, Any] = {
     "issuer": "https://insurer.example",
     "processor_secret": "x",
     "encryption_key": "y" * 32,
+    "clamav_url": "off",
     "database_url": "postgresql://robosure:9f2b@db/robosure?sslmode=verify-full",
 }
 
