@@ -87,6 +87,9 @@ def a_pdf(change: Callable[[pypdf.PdfWriter], object] | None = None) -> bytes:
     return file.getvalue()
 
 
+PDF = a_pdf()
+
+
 def with_a_script(writer: pypdf.PdfWriter) -> None:
     """Let a PDF run a script as it is opened."""
     does = DictionaryObject(

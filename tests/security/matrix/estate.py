@@ -22,7 +22,7 @@ from robosure.platform.runtime import Runtime
 from robosure.platform.streams.ingest import Batch, read, written
 from robosure.platform.streams.letters import dead_letters, put_aside
 from tests.journey import PASSWORD, Json, World, answered, events_of
-from tests.uploads import a_pdf
+from tests.uploads import PDF
 
 ARCHIVED: Final = date(2025, 1, 1)
 INCIDENT: Final = datetime(2026, 3, 2, 11, tzinfo=UTC)
@@ -161,7 +161,7 @@ async def _claims(world: World, policy_number: str, robot: UUID) -> dict[str, st
     later = await world.report(policy_number, robot, at=INCIDENT + timedelta(minutes=1))
     paid_id = answered(later, 201)["id"]
     await world.deliver()
-    files = {"file": ("note.pdf", a_pdf(), "application/pdf")}
+    files = {"file": ("note.pdf", PDF, "application/pdf")}
     attached = await world.holder.post(f"/claims/{claim_id}/attachments", files=files)
     evidence = answered(await world.admin.get(f"/claims/{claim_id}/evidence"))["items"]
     path = f"/claims/{paid_id}"

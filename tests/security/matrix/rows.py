@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tests.uploads import PDF
+
 PUBLIC: Final = "public"
 SIGNED_IN: Final = "signed in"
 
@@ -606,7 +608,7 @@ CLAIMS: Final = (
         "/claims/{claim}/attachments",
         answer=409,
         others=404,
-        sends={"files": {"file": ("note.pdf", b"%PDF-1.7 a note", "application/pdf")}},
+        sends={"files": {"file": ("note.pdf", PDF, "application/pdf")}},
     ),
     Row(
         f"GET {_V1}/claims/{{claim_id}}/attachments",
