@@ -25,7 +25,6 @@ from typing import (
     Protocol,
     TypeVar,
     Union,
-    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -202,7 +201,7 @@ def _limited(hint: Any, metadata: tuple[Any, ...]) -> Any:
     return Annotated[hint, Meta(**limits)] if limits else hint
 
 
-def _limit(hint: Any, constraint: Any) -> Mapping[str, Any]:
+def _limit(hint: Any, constraint: object) -> Mapping[str, Any]:
     """Translate a constraint.
 
     Raises:
@@ -210,7 +209,7 @@ def _limit(hint: Any, constraint: Any) -> Mapping[str, Any]:
     """
     if isinstance(constraint, StringConstraints) and not _unknown_of(constraint):
         return _string_limits(constraint)
-    name = _LIMITS.get(cast("type[Any]", type(constraint)))
+    name = _LIMITS.get(type(constraint))
     if name is None:
         raise TypeError(f"no plain form of {constraint}")
     limit = getattr(constraint, name)
