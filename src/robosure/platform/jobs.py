@@ -88,7 +88,7 @@ _QUEUES: Final = ("high", "default")
 _CORRELATION: Final = "correlation_id"
 _LONGEST_TURN: Final = 10
 """Seconds after which another run may begin: this one may have died."""
-_LONGEST_REST: Final = 60.0
+_LONGEST_REST: Final = 10.0
 
 
 class _Outlet:

@@ -65,5 +65,5 @@ score_stale: Final = Job(
     every=timedelta(seconds=2),
     queue="high",
     # A score of a robot costs the same however much arrived of it meanwhile.
-    share=0.1,
+    share=0.25,
 )
