@@ -36,7 +36,11 @@ from robosure.platform.limits import Limit, Limiter
 from robosure.platform.outages import sqlstate_of
 from robosure.platform.runtime import Runtime, connect_redis, open_runtime
 from robosure.platform.settings import Settings
+from robosure.platform.streams import Relay
+from robosure.platform.streams import relay as relay_module
 from robosure.platform.streams.redis_bus import RedisBus
+from tests.integration.platform.testing.listening import KEY as TOLD
+from tests.integration.platform.testing.listening import running, tell, until
 from tests.journey import World
 from tests.support import ApiClient, Deferred, Delivery, FixedClock
 
@@ -125,6 +129,37 @@ async def test_everything_works_with_a_login_that_owns_nothing(least: Runtime) -
                 )
             )
             assert days.scalar_one() > 7
+
+
+async def test_who_listens_with_it_is_woken_at_once(
+    runtime: Runtime, least: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a relay with that login that would not look by itself for a minute
+    monkeypatch.setattr(relay_module, "_POLL_SECONDS", 60.0)
+    relay = Relay(
+        least.database, least.bus, listen_url=least.settings.sync_database_url
+    )
+    with on_behalf_of(PLATFORM):
+        async with running(relay.run):
+            await until(lambda: listeners(runtime.database, least), 1)
+            # when something is told, then it is on its stream
+            await tell(least.database, "a")
+            await until(lambda: least.redis.xlen(TOLD), 1)
+
+
+async def listeners(database: Database, least: Runtime) -> int:
+    login = make_url(least.settings.sync_database_url).username
+    # What others ask is shown to the owner alone.
+    with on_behalf_of(OWNER):
+        async with database.read() as owner:
+            counted = await owner.scalar(
+                text(
+                    "SELECT count(*) FROM pg_stat_activity "
+                    "WHERE query LIKE 'LISTEN%' AND usename = :login"
+                ),
+                {"login": login},
+            )
+    return int(counted or 0)
 
 
 _BEYOND: Final = (

@@ -371,8 +371,6 @@ class Settings(BaseSettings):
                 )
         return self
 
-    # --- TLS --------------------------------------------------------------------------
-
     @field_validator("database_url", "migration_database_url")
     @classmethod
     def _names_authorities(
@@ -413,7 +411,6 @@ class Settings(BaseSettings):
                     )
         return self
 
-    # ----------------------------------------------------------------------------------
     def _needs(self, secret: str) -> bool:
         return is_needed(secret, self.process)
 
