@@ -127,9 +127,15 @@ def _log_plainly() -> None:
 
     What structlog makes of them by itself, with every variable, takes seconds each.
     """
+
+    def told(*line: Any) -> Any:
+        from robosure.platform import correlation
+
+        return correlation.told(*line)
+
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            told,
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
             structlog.processors.KeyValueRenderer(key_order=["event"]),

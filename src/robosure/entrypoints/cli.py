@@ -261,6 +261,7 @@ def serve(
     import uvicorn
 
     from robosure.entrypoints.api import create_app
+    from robosure.platform.http.answering import AnsweringProtocol
     from robosure.platform.logging import configure_logging
     from robosure.platform.needs import Process
     from robosure.platform.settings import get_settings
@@ -279,6 +280,7 @@ def serve(
             # Whom to believe about addresses, `platform.http.address` decides.
             proxy_headers=False,
             server_header=False,
+            http=AnsweringProtocol,
             timeout_graceful_shutdown=10,
             ssl_context_factory=None if certificate is None else certificate.context,
         )

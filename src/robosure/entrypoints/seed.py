@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from robosure.entrypoints.registry import load
-from robosure.kernel.ids import uuid7
+from robosure.kernel.ids import uuid7_text
 from robosure.platform.correlation import Correlation, correlated
 from robosure.platform.database import Database
 from robosure.platform.database.behalf import PLATFORM, on_behalf_of
@@ -15,7 +15,7 @@ async def seed(settings: Settings) -> None:
     database = Database.from_settings(settings)
     try:
         with (
-            correlated(Correlation(str(uuid7()), task="seed")),
+            correlated(Correlation(uuid7_text(), task="seed")),
             on_behalf_of(PLATFORM),
         ):
             for context in load():

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import structlog
+from structlog.types import EventDict
+
+from robosure.platform.stated import Stated
 
 
-@dataclass(frozen=True)
-class Correlation:
+class Correlation(NamedTuple):
     """The course of events something belongs to.
 
     Attributes:
@@ -40,24 +39,20 @@ def act_for(actor: UUID) -> None:
     """Name the principal, once it is known, for the rest of this request."""
     now = _current.get()
     _current.set(Correlation(now.correlation_id, now.causation_id, actor, now.task))
-    structlog.contextvars.bind_contextvars(actor=str(actor))
 
 
-@contextmanager
-def correlated(correlation: Correlation) -> Iterator[None]:
-    """Work within this course of events; log lines carry its id."""
-    reset = _current.set(correlation)
-    bound = {"correlation_id": correlation.correlation_id}
-    if correlation.causation_id is not None:
-        bound["causation_id"] = str(correlation.causation_id)
-    if correlation.actor is not None:
-        bound["actor"] = str(correlation.actor)
-    outside = structlog.contextvars.get_contextvars()
-    structlog.contextvars.bind_contextvars(**bound)
-    try:
-        yield
-    finally:  # whoever was named meanwhile is not named outside
-        structlog.contextvars.clear_contextvars()
-        if outside:
-            structlog.contextvars.bind_contextvars(**outside)
-        _current.reset(reset)
+def correlated(correlation: Correlation) -> Stated[Correlation]:
+    """Work within this course of events; log lines carry its ids."""
+    return Stated(_current, correlation)
+
+
+def told(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Add the course of events to a line of the log, where the line does not say so."""
+    now = _current.get()
+    if now.correlation_id is not None:
+        event.setdefault("correlation_id", now.correlation_id)
+    if now.causation_id is not None:
+        event.setdefault("causation_id", str(now.causation_id))
+    if now.actor is not None:
+        event.setdefault("actor", str(now.actor))
+    return event

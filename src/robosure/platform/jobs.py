@@ -21,7 +21,7 @@ from celery.signals import setup_logging, worker_process_init, worker_process_sh
 from kombu import Connection, Exchange, Queue
 from opentelemetry.trace import SpanKind
 
-from robosure.kernel.ids import uuid7
+from robosure.kernel.ids import uuid7_text
 from robosure.platform.correlation import Correlation, correlated, current
 from robosure.platform.database.behalf import PLATFORM, on_behalf_of
 from robosure.platform.database.session import WriteSession
@@ -185,7 +185,7 @@ class _Process:
         if self._runtime is None:
             self._opened = open_runtime(self._settings)
             self._runtime = await self._opened.__aenter__()
-        correlation = Correlation(because or str(uuid7()), task=f"job {job.name}")
+        correlation = Correlation(because or uuid7_text(), task=f"job {job.name}")
         with correlated(correlation), span(job.name, kind=SpanKind.CONSUMER):
             try:
                 if ids:

@@ -136,18 +136,26 @@ class Limiter:
         Raises:
             LimitReached: they have had all, for now.
         """
+        return self.spend_at_hand(limit, who) or await self._spend_renewed(limit, who)
+
+    def spend_at_hand(self, limit: Limit, who: Who) -> Share | None:
+        """Count one as :meth:`spend` does, if no one has to be asked for it."""
+        share = self._shares.get((limit.name, who))
+        if share is None or share.left < 1 or share.limit is not limit:
+            return None
+        share.left -= 1
+        return share
+
+    async def _spend_renewed(self, limit: Limit, who: Who) -> Share:
         share = self._shares.get((limit.name, who))
         if share is None or share.limit is not limit:
             share = self._begin(limit, who)
-        if share.left < 1:
-            async with share.turn:
-                if share.left < 1:
-                    await self._renew(share, who)
-                if share.left < 1:
-                    raise self._refusal(share)
-                share.left -= 1
-                return share
-        share.left -= 1
+        async with share.turn:
+            if share.left < 1:
+                await self._renew(share, who)
+            if share.left < 1:
+                raise self._refusal(share)
+            share.left -= 1
         return share
 
     def standing(self, limit: Limit, who: Who) -> Share | None:

@@ -20,6 +20,8 @@ import orjson
 import structlog
 from structlog.types import EventDict, Processor
 
+from robosure.platform.correlation import told
+
 if TYPE_CHECKING:
     from robosure.platform.settings import Settings
 
@@ -127,7 +129,7 @@ def _mask_text(text: str) -> str:
 
 
 _SHARED: Final[tuple[Processor, ...]] = (
-    structlog.contextvars.merge_contextvars,
+    told,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.ExtraAdder(),

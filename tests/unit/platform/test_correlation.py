@@ -6,9 +6,14 @@ import asyncio
 from uuid import UUID
 
 import pytest
-import structlog
 
-from robosure.platform.correlation import Correlation, act_for, correlated, current
+from robosure.platform.correlation import (
+    Correlation,
+    act_for,
+    correlated,
+    current,
+    told,
+)
 
 
 def test_outside_of_everything_there_is_no_course_of_events() -> None:
@@ -22,10 +27,19 @@ def test_it_holds_within_and_is_given_back() -> None:
         with correlated(inner):
             assert current() == inner
         assert current() == outer
-        bound = structlog.contextvars.get_contextvars()
-        assert bound == {"correlation_id": "outer", "actor": str(UUID(int=1))}
     assert current() == Correlation()
-    assert structlog.contextvars.get_contextvars() == {}
+
+
+def test_lines_of_the_log_tell_it() -> None:
+    with correlated(Correlation("outer", UUID(int=2), UUID(int=1))):
+        line = told(None, "info", {"event": "x", "actor": "somebody else"})
+    assert line == {
+        "event": "x",
+        "correlation_id": "outer",
+        "causation_id": str(UUID(int=2)),
+        "actor": "somebody else",
+    }
+    assert told(None, "info", {"event": "x"}) == {"event": "x"}
 
 
 def test_it_is_given_back_when_something_fails() -> None:

@@ -11,8 +11,8 @@ The role travels in the message that begins the transaction, and ends with it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -21,6 +21,8 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from robosure.platform.stated import Stated
 
 APP_ROLE: Final = "robosure_app"
 PLATFORM_ROLE: Final = "robosure_platform"
@@ -67,14 +69,9 @@ def act_on_behalf_of(behalf: Behalf) -> None:
     _current.set(behalf)
 
 
-@contextmanager
-def on_behalf_of(behalf: Behalf) -> Iterator[None]:
+def on_behalf_of(behalf: Behalf) -> Stated[Behalf]:
     """State it for the transactions that begin in this block."""
-    reset = _current.set(behalf)
-    try:
-        yield
-    finally:
-        _current.reset(reset)
+    return Stated(_current, behalf)
 
 
 async def continue_on_behalf_of(session: AsyncSession, behalf: Behalf) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Literal, Protocol
+from functools import partial
+from typing import Any, Final, Literal, Protocol
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import ConfigDict, Field
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import ASGIApp
 
 from robosure.platform import metrics
 from robosure.platform.database.rights import excess
@@ -148,7 +151,7 @@ def build_app(
     Raises:
         RuntimeError: a route states neither a permission nor that it is public.
     """
-    app = FastAPI(
+    app = _Application(
         title=title,
         version=version,
         description=description,
@@ -172,15 +175,40 @@ def build_app(
     if unstated := routes_without_access(app):
         message = f"routes without requires() or public(): {', '.join(unstated)}"
         raise RuntimeError(message)
-    app.add_middleware(
-        EdgeMiddleware,
-        settings=settings,
-        express=express_lanes(app),
-        classes=RouteClasses(route for _, route in api_routes(app)),
+    app.around.append(
+        partial(
+            EdgeMiddleware,
+            settings=settings,
+            express=express_lanes(app),
+            classes=RouteClasses(route for _, route in api_routes(app)),
+        )
     )
     if (cors := cors_for(settings)) is not None:
-        app.add_middleware(Origins, **cors)
+        app.around.append(partial(Origins, **cors))
     return app
+
+
+class _Application(FastAPI):
+    """An application within layers that come before all that FastAPI adds.
+
+    FastAPI's own would be passed through first, and twice by each answer.
+
+    Attributes:
+        around: the layers, the innermost first. It has the last word on errors.
+    """
+
+    def __init__(self, **declared: Any) -> None:
+        super().__init__(**declared)
+        self.around: list[Callable[[ASGIApp], ASGIApp]] = []
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put them around what FastAPI builds, in place of its last word on errors."""
+        outermost = super().build_middleware_stack()
+        assert isinstance(outermost, ServerErrorMiddleware)  # nosec B101 # noqa: S101 - for the type checkers
+        app = outermost.app
+        for layer in self.around:
+            app = layer(app)
+        return app
 
 
 _operations = APIRouter(tags=["operations"])

@@ -15,7 +15,6 @@ from typing import Any, Final, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.dependencies.models import Dependant
-from fastapi.responses import Response
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,6 +28,7 @@ from robosure.platform.security import Principal
 F = TypeVar("F", bound=Callable[..., Any])
 _MARK: Final = "__express__"
 _BEARER: Final = b"bearer "
+_JSON: Final = (b"content-type", b"application/json")
 
 
 def express(endpoint: F) -> F:
@@ -72,6 +72,11 @@ class _Request(Request):
                 more = message.get("more_body", False)
             self._body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return self._body
+
+
+def _written(answer: BaseModel) -> bytes:
+    """Write a model as its JSON."""
+    return answer.__pydantic_serializer__.to_json(answer)
 
 
 class ExpressLane:
@@ -119,26 +124,24 @@ class ExpressLane:
         request = _Request(scope, receive)
         try:
             given = await self._given(request)
-            response = None if given is None else await self._answer(given)
+            answer = None if given is None else await self._endpoint(**given)
         except Exception as error:
             handler = self._handler_of(error)
             if handler is None:
                 raise
             scope["route"] = self._route
             response = await handler(request, error)
-        if response is None:
-            await otherwise(scope, receive, send)
-        else:
-            scope["route"] = self._route
             await response(scope, receive, send)
-
-    async def _answer(self, given: Mapping[str, Any]) -> Response:
-        answer: BaseModel = await self._endpoint(**given)
-        return Response(
-            answer.model_dump_json(),
-            status_code=self._status,
-            media_type="application/json",
-        )
+            return
+        if answer is None:
+            await otherwise(scope, receive, send)
+            return
+        scope["route"] = self._route
+        body = _written(answer)
+        headers = [_JSON, (b"content-length", b"%d" % len(body))]
+        head = {"status": self._status, "headers": headers}
+        await send({"type": "http.response.start", **head})
+        await send({"type": "http.response.body", "body": body})
 
     def _handler_of(self, error: Exception) -> Any:
         """Return what the application does about such an error, if it knows."""

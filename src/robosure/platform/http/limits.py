@@ -133,8 +133,10 @@ class RateLimits:
             await self._count(scope, limit, subject)
 
     async def _count(self, scope: Scope, limit: Limit, who: UUID | str) -> None:
+        limiter = self._limiter
         try:
-            scope["state"]["share"] = await self._limiter.spend(limit, who)
+            share = limiter.spend_at_hand(limit, who) or await limiter.spend(limit, who)
+            scope["state"]["share"] = share
         except LimitReached:
             scope["state"]["share"] = self._limiter.standing(limit, who)
             HTTP_LIMITED.labels(limit.name).inc()

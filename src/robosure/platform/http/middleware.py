@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Final
 
@@ -17,10 +17,10 @@ from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from robosure.kernel.errors import LimitReached
-from robosure.kernel.ids import uuid7
+from robosure.kernel.ids import uuid7_text
 from robosure.platform.correlation import Correlation, correlated
 from robosure.platform.database.behalf import NOBODY, on_behalf_of
-from robosure.platform.http.bodies import Body
+from robosure.platform.http.bodies import Body, Refusal
 from robosure.platform.http.edge import template_of
 from robosure.platform.http.express import ExpressLane
 from robosure.platform.http.headers import Header, headers_for, is_served
@@ -42,6 +42,7 @@ _METHODS: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 )
 _LINGER_SECONDS: Final = 2.0
+_FAILED: Final = int(HTTPStatus.BAD_REQUEST)
 _QUIET: Final = frozenset({"/health", "/ready", "/metrics"})
 
 
@@ -63,7 +64,9 @@ class EdgeMiddleware(LoggerMixin):
         self._hosts = settings.allowed_hosts
         self._tls_only = settings.environment == "production"
         self._always = headers_for(settings)
-        self._express = express
+        self._express = {
+            asked: partial(lane, otherwise=app) for asked, lane in express.items()
+        }
         self._classes = classes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,19 +77,22 @@ class EdgeMiddleware(LoggerMixin):
         headers = dict(scope["headers"])
         scope["scheme"] = scheme_of(scope, self._settings)
         presented = headers.get(b"x-request-id", b"")
-        known = _REQUEST_ID.fullmatch(presented)
-        request_id = presented.decode() if known else str(uuid7())
+        known = presented and _REQUEST_ID.fullmatch(presented)
+        request_id = presented.decode() if known else uuid7_text()
         scope.setdefault("state", {})["request_id"] = request_id
-        carrier = {"traceparent": headers.get(b"traceparent", b"").decode("latin-1")}
+        caller = headers.get(b"traceparent", b"").decode("latin-1")
         with (
             correlated(Correlation(request_id)),
             on_behalf_of(NOBODY),
-            span(scope["method"], kind=SpanKind.SERVER, carrier=carrier) as traced,
+            span(
+                scope["method"], kind=SpanKind.SERVER, carrier={"traceparent": caller}
+            ) as traced,
         ):
             await self._serve(
                 scope, receive, _Answer(send, scope, self._always), headers
             )
-            traced.update_name(f"{scope['method']} {template_of(scope)}")
+            if traced.is_recording():
+                traced.update_name(f"{scope['method']} {template_of(scope)}")
 
     async def _serve(
         self,
@@ -97,6 +103,7 @@ class EdgeMiddleware(LoggerMixin):
     ) -> None:
         started = time.perf_counter()
         lane = self._express.get((scope["method"], scope["path"]))
+        serve = self._app if lane is None else lane
         body = Body(
             receive,
             headers,
@@ -111,18 +118,16 @@ class EdgeMiddleware(LoggerMixin):
                 await refuse_plain(scope, receive, answer)
             elif self._hosts and not self._is_served(scope, headers):
                 await _refuse_host(scope, receive, answer)
-            elif not await _refused(body, scope, receive, answer):
-                send = _Unless(body, answer)
-                if lane is None:
-                    await self._app(scope, body, send)
-                else:
-                    await lane(scope, body, send, otherwise=self._app)
-                await _refused(body, scope, receive, answer)
+            elif body.refusal is None:
+                await serve(scope, body, _Unless(body, answer))
+            if body.refusal is not None:
+                await _refuse(body, body.refusal, scope, receive, answer)
         except LimitReached as refusal:
             response = await problem_of(Request(scope), refusal)
             await response(scope, receive, answer)
         except Exception:
-            if await _refused(body, scope, receive, answer):
+            if body.refusal is not None and not answer.started:
+                await _refuse(body, body.refusal, scope, receive, answer)
                 return
             self.logger.exception(
                 "platform.http.request_failed", endpoint=template_of(scope)
@@ -151,7 +156,7 @@ class EdgeMiddleware(LoggerMixin):
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         endpoint = template_of(scope)
         _seconds_of(method, endpoint, status).observe(seconds)
-        quiet = express and status < HTTPStatus.BAD_REQUEST
+        quiet = express and status < _FAILED
         if not quiet and scope["path"] not in _QUIET:
             self.logger.info(
                 "platform.http.request_completed",
@@ -172,15 +177,16 @@ def _seconds_of(method: str, endpoint: str, status: int) -> Histogram:
     return HTTP_REQUEST_SECONDS.labels(method, endpoint, str(status))
 
 
-async def _refused(body: Body, scope: Scope, receive: Receive, answer: _Answer) -> bool:
-    """Return whether a body is refused; say why, and hang up.
+async def _refuse(
+    body: Body, refusal: Refusal, scope: Scope, receive: Receive, answer: _Answer
+) -> None:
+    """Say why a body is refused, unless something was answered already, and hang up.
 
     But not at once. Who is still sending would meet a closed connection, and never read
     why; so what comes is passed over for a while first.
     """
-    refusal = body.refusal
-    if refusal is None or answer.started:
-        return False
+    if answer.started:
+        return
     response = problem_response(
         scope, refusal.status, code=refusal.code, detail=refusal.detail,
         context=refusal.context, headers={"Connection": "close"},
@@ -194,7 +200,6 @@ async def _refused(body: Body, scope: Scope, receive: Receive, answer: _Answer) 
             while (await receive()).get("more_body", False):
                 pass
     await answer({"type": "http.response.body"})
-    return True
 
 
 async def _refuse_host(scope: Scope, receive: Receive, send: Send) -> None:
@@ -203,6 +208,12 @@ async def _refuse_host(scope: Scope, receive: Receive, send: Send) -> None:
         detail="nothing is served under the name in the Host header",
     )  # fmt: skip
     await response(scope, receive, send)
+
+
+@lru_cache(maxsize=1_000)
+def _unsaid(always: tuple[Header, ...], said: tuple[bytes, ...]) -> tuple[Header, ...]:
+    """Return what an answer says always, without what this one says itself."""
+    return tuple(each for each in always if each[0] not in said)
 
 
 class _Unless:
@@ -233,12 +244,11 @@ class _Answer:
             self.status = message["status"]
             request_id: str = self._scope["state"]["request_id"]
             own = message.get("headers", ())
-            said = {name for name, _ in own}
             headers = [
                 *own,
                 (b"x-request-id", request_id.encode()),
                 *headers_of(self._scope),
-                *(each for each in self._always if each[0] not in said),
+                *_unsaid(self._always, tuple([name for name, _ in own])),
             ]
             message = {**message, "headers": headers}
         await self._send(message)

@@ -13,7 +13,7 @@ import hashlib
 from typing import Final, Self
 
 from robosure.kernel.errors import Unavailable
-from robosure.kernel.ids import uuid7
+from robosure.kernel.ids import uuid7_text
 from robosure.platform.client import HttpClient
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import counter
@@ -87,7 +87,7 @@ class BreachedPasswords(LoggerMixin):
         """
         async with asyncio.timeout(self._seconds):
             # An id of its own, so that nothing of the request here leaves.
-            headers = {"Add-Padding": "true", "X-Request-ID": str(uuid7())}
+            headers = {"Add-Padding": "true", "X-Request-ID": uuid7_text()}
             answer = await self._http.request(
                 "GET", f"{self._url}{prefix}", headers=headers
             )

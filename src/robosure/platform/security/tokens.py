@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from robosure.kernel.errors import Unauthenticated
-from robosure.kernel.ids import uuid7
+from robosure.kernel.ids import uuid7_text
 from robosure.platform.security.principal import Principal
 from robosure.platform.settings import Settings
 
@@ -118,7 +118,7 @@ class Tokens:
             "iat": now,
             "nbf": now,
             "exp": now + self.lifetime,
-            "jti": str(uuid7()),
+            "jti": uuid7_text(),
             "name": principal.name,
             "org": str(principal.organisation_id),
             "org_kind": principal.organisation_kind,

@@ -19,7 +19,7 @@ from robosure.contexts.eventflow.schemas import EVENT_TYPES, CloudEvent
 from robosure.contexts.eventflow.schemas.plain import (
     PlainForm,
     Taken,
-    is_canonical,
+    is_plain,
     may_be_plain,
 )
 from robosure.kernel.errors import Invalid, Malformed, TooLarge
@@ -99,9 +99,7 @@ class Form(NamedTuple):
             return None
         form = next((form for name, form in _PLAIN_FORMS if name in body), None)
         events = None if form is None else self.plain(form, body)
-        if events is None or not all(is_canonical(event.subject) for event in events):
-            return None
-        return events
+        return events if events is not None and all(map(is_plain, events)) else None
 
 
 def parse_one(body: bytes) -> list[Any]:

@@ -117,9 +117,8 @@ class ReceptionService(LoggerMixin):
             if isinstance(event, Refusal):
                 refusals[index] = event
                 continue
-            partition, own = self._known.get(event.subject) or self._place(
-                event.subject
-            )
+            subject = event.subject
+            partition, own = self._known.get(subject) or self._place(subject)
             objection = voice.objection(event, own)
             if objection is not None:
                 refusals[index] = objection
