@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
 import time
 from uuid import UUID
 
-_AT_ONCE = 4096
+_NUMBERS = struct.Struct("512Q")
 _lock = threading.Lock()
 _last = 0
-_random = bytearray()
-"""Bytes of the system's randomness that no id was made of yet: asking costs a call."""
+_random: list[int] = []
+"""Numbers of 64 random bits of which no id was made yet; asking for each costs more."""
 
 
 def _forget() -> None:
@@ -44,19 +45,17 @@ def _next() -> int:
     """
     global _last  # noqa: PLW0603 - the monotonic state of this process
     with _lock:
-        fresh = (time.time_ns() // 1_000_000 << 74) | _random_bits(10) >> 6
+        fresh = (time.time_ns() // 1_000_000 << 74) | (_bits() << 10 | _bits() & 0x3FF)
         if fresh >> 74 <= _last >> 74:
-            fresh = _last + 1 + _random_bits(4)
+            fresh = _last + 1 + (_bits() & 0xFFFF_FFFF)
         _last = fresh
     high, low = fresh >> 62, fresh & ((1 << 62) - 1)
     milliseconds, rand_a = high >> 12, high & 0xFFF
     return milliseconds << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | low
 
 
-def _random_bits(size: int) -> int:
-    """Return so many random bytes as a number."""
-    if len(_random) < size:
-        _random.extend(os.urandom(_AT_ONCE))
-    taken = int.from_bytes(_random[-size:], "big")
-    del _random[-size:]
-    return taken
+def _bits() -> int:
+    """Return 64 random bits as a number."""
+    if not _random:
+        _random.extend(_NUMBERS.unpack(os.urandom(_NUMBERS.size)))
+    return _random.pop()

@@ -140,8 +140,13 @@ class RedisBus(LoggerMixin):
         """
         self._memory_bytes = memory_bytes
         self._redis = redis
-        self._reading = _asking_once(redis)
-        self._appender = Appender(redis)
+        # What Redis gave out in an answer that was lost is given out again only to who
+        # reads from the first unacknowledged entry; a repeated command would read past.
+        self._reading = _like(redis, retry=None, retry_on_error=[])
+        # It has a clock for each write; another for each of its answers costs more
+        # than the answers.
+        self._appending = _like(redis, socket_timeout=None)
+        self._appender = Appender(self._appending)
         self._leases = Leases(redis, seconds=lease_seconds)
 
     async def declare(self, stream: str, group: str, *, partitions: int = 1) -> None:
@@ -230,21 +235,14 @@ class RedisBus(LoggerMixin):
     async def close(self) -> None:
         """Send what waits, and stop."""
         await self._appender.close()
+        await self._appending.aclose()
         await self._reading.aclose()
 
 
-def _asking_once(redis: Redis) -> Redis:
-    """Return a client of the same Redis that repeats no command by itself.
-
-    What Redis gave out in an answer that was lost is given out again only to who reads
-    from the first unacknowledged entry; a repeated command would read past it.
-    """
+def _like(redis: Redis, **changes: Any) -> Redis:
+    """Return a client of the same Redis, with some settings changed."""
     pool = redis.connection_pool
-    settings: dict[str, Any] = {
-        **pool.connection_kwargs,
-        "retry": None,
-        "retry_on_error": [],
-    }
+    settings: dict[str, Any] = {**pool.connection_kwargs, **changes}
     return Redis.from_pool(
         ConnectionPool(connection_class=pool.connection_class, **settings)
     )

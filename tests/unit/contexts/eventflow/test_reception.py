@@ -120,6 +120,14 @@ def an_event(**changes: Any) -> Any:
     return event
 
 
+def test_a_refusal_is_short_however_long_what_it_is_about() -> None:
+    of_the_id = verdict({**SAMPLE, "id": "i" * 7_000_000})
+    of_a_name = verdict({**SAMPLE, "data": {"k" * 7_000_000: 1}})
+
+    assert of_the_id.id == "i" * 255
+    assert len(of_a_name.detail) < 400
+
+
 def test_one_speaks_for_known_robots_only() -> None:
     assert (
         Voice(frozenset({str(SUBJECT)}), "robot_not_known").objection(an_event(), OWN)

@@ -15,7 +15,9 @@ class RefusalOut(OutputModel):
     """An event of the request that was not taken in."""
 
     index: int = Field(description="Its place in the request, from 0.")
-    id: str | None = Field(description="Its `id`, if it has one.")
+    id: str | None = Field(
+        description="Its `id`, if it has one; of a longer one, the first 255 characters."
+    )
     code: str = Field(description="Why it was refused; stable.")
     detail: str = Field(description="Why it was refused, in words.")
 

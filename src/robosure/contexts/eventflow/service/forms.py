@@ -29,6 +29,8 @@ _LINES_AT_ONCE: Final = 2 * EVENTS_AT_ONCE
 _COMMAS_AT_ONCE: Final = 600 * EVENTS_AT_ONCE
 """A body full of nothing but punctuation is not worth the memory to read it."""
 _SHOWN_ERRORS: Final = 3
+_SHOWN_CHARACTERS: Final = 255
+"""Of what a refused event says, as much is said again as a valid one could hold."""
 _NO_JSON: Final = ((b"N", b"NaN"), (b"I", b"Infinity"))
 """Numbers that pydantic reads although no JSON has them, and their first letters.
 
@@ -229,7 +231,7 @@ def _checked(event: Any) -> Taken | Refusal:
     if not _is_object(event):
         return Refusal("not_an_object", "an event is a JSON object")
     id_ = event.get("id")
-    id_ = id_ if isinstance(id_, str) else None
+    id_ = id_[:_SHOWN_CHARACTERS] if isinstance(id_, str) else None
     name = event.get("type")
     if name is None:
         return Refusal("missing_attribute", "type: Field required", id_)
@@ -259,7 +261,7 @@ def _refusal_of(error: ValidationError, id_: str | None) -> Refusal:
     if first["type"] == "missing":
         code = "missing_attribute"
     details = (
-        f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
+        f"{'.'.join(map(str, each['loc']))[:_SHOWN_CHARACTERS]}: {each['msg']}"
         for each in errors[:_SHOWN_ERRORS]
     )
     return Refusal(code, "; ".join(details), id_)
