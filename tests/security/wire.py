@@ -9,10 +9,14 @@ from contextlib import asynccontextmanager, suppress
 import uvicorn
 from fastapi import FastAPI
 
+from robosure.platform.http.answering import AnsweringProtocol
+
 
 @asynccontextmanager
 async def listening(app: FastAPI) -> AsyncIterator[int]:
-    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None)
+    config = uvicorn.Config(
+        app, port=0, http=AnsweringProtocol, lifespan="off", log_config=None
+    )
     server = uvicorn.Server(config)
     serving_ = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn has nothing to wait for

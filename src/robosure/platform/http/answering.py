@@ -21,11 +21,11 @@ class AnsweringProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin with a connection."""
-        gathering = _Gathering(transport, self.loop)
+        gathering = GatheringTransport(transport, self.loop)
         super().connection_made(cast("asyncio.Transport", gathering))
 
 
-class _Gathering:
+class GatheringTransport:
     """Writes what was handed to it once the tasks that could run now have done so."""
 
     def __init__(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Final
 
 from robosure.platform.security.principal import Principal
@@ -67,4 +67,4 @@ class RememberedKeys:
 
 
 def _digest(presented: str) -> bytes:
-    return hashlib.sha256(presented.encode()).digest()
+    return blake2b(presented.encode()).digest()

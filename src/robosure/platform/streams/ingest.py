@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
@@ -61,8 +62,7 @@ class StreamEvent(NamedTuple):
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Events accepted together.
 
     Attributes:
@@ -191,14 +191,20 @@ def written(batch: Batch, part: int, events: Sequence[object]) -> bytes:
     return _write(
         {
             # As text, for asyncpg's ids are a class of their own.
-            "batch_id": str(batch.batch_id),
+            "batch_id": _text(batch.batch_id),
             "part": part,
             "received_at": batch.received_at,
             "correlation_id": batch.correlation_id,
-            "principal": batch.principal and str(batch.principal),
+            "principal": batch.principal and _text(batch.principal),
             "events": events,
         }
     )
+
+
+@lru_cache(maxsize=1_000)
+def _text(id_: UUID) -> str:
+    """Write an id; the parts of a batch have the same ones."""
+    return str(id_)
 
 
 class _CloudEvent(msgspec.Struct, gc=False):

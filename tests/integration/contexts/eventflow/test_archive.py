@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from importlib import import_module
 from typing import Any, Final
@@ -395,7 +394,7 @@ async def test_batches_without_a_day_go_in_their_time(
     runtime: Runtime, database: Database, clock: FixedClock
 ) -> None:
     # given batches of now, in the default partition, whose events stay
-    batch = replace(a_batch(), received_at=NOON - timedelta(days=401))
+    batch = a_batch()._replace(received_at=NOON - timedelta(days=401))
     await store(database, [an_event(0, robot=uuid7())], batch=batch)
     await store(database, [an_event(1, robot=uuid7())])
 

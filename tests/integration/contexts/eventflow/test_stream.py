@@ -16,6 +16,7 @@ from robosure.contexts.eventflow.routes import stream
 from robosure.contexts.eventflow.service import feed
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import Database
+from robosure.platform.http.answering import AnsweringProtocol
 from robosure.platform.runtime import Runtime
 from tests.integration.contexts.eventflow.following import Live, tell
 from tests.integration.contexts.eventflow.storing import (
@@ -32,7 +33,9 @@ from tests.support import ApiClient, FixedClock, code_of
 async def live(api: ApiClient, clock: FixedClock) -> AsyncIterator[Live]:
     # Tokens and what is kept are dated by the clock of the database here.
     clock.set(datetime.now(UTC))
-    config = uvicorn.Config(api.app, port=0, lifespan="off", log_config=None)
+    config = uvicorn.Config(
+        api.app, port=0, http=AnsweringProtocol, lifespan="off", log_config=None
+    )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn has nothing to wait for

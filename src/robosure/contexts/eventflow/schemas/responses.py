@@ -16,7 +16,7 @@ class RefusalOut(OutputModel):
 
     index: int = Field(description="Its place in the request, from 0.")
     id: str | None = Field(
-        description="Its `id`, if it has one; of a longer one, the first 255 characters."
+        description="Its `id`, if it has one; of a long one, its 255 first characters."
     )
     code: str = Field(description="Why it was refused; stable.")
     detail: str = Field(description="Why it was refused, in words.")

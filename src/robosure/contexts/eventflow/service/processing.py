@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -100,7 +99,7 @@ class EventProcessor:
         As a batch of its own: the one it came in had its effects, without it.
         """
         (item,) = read(content.encode())
-        return item._replace(batch=replace(item.batch, batch_id=uuid7()))
+        return item._replace(batch=item.batch._replace(batch_id=uuid7()))
 
 
 def _parts_of(items: Sequence[Incoming]) -> dict[tuple[UUID, int], ArrivedPart]:
@@ -130,7 +129,7 @@ def _be_apart(part: ArrivedPart) -> None:
     recognised by its events.
     """
     if len(part.events) < part.size:
-        part.batch = replace(part.batch, batch_id=uuid7())
+        part.batch = part.batch._replace(batch_id=uuid7())
 
 
 def _enriched(events: list[StreamEvent]) -> list[StreamEvent]:
