@@ -19,7 +19,8 @@ from robosure.contexts.eventflow.schemas import EVENT_TYPES, CloudEvent
 from robosure.contexts.eventflow.schemas.plain import (
     PlainForm,
     Taken,
-    is_plain,
+    is_canonical,
+    is_utc,
     may_be_plain,
 )
 from robosure.kernel.errors import Invalid, Malformed, TooLarge
@@ -101,7 +102,11 @@ class Form(NamedTuple):
             return None
         form = next((form for name, form in _PLAIN_FORMS if name in body), None)
         events = None if form is None else self.plain(form, body)
-        return events if events is not None and all(map(is_plain, events)) else None
+        if events is None or not all(
+            is_canonical(event.subject) and is_utc(event.time) for event in events
+        ):
+            return None
+        return events
 
 
 def parse_one(body: bytes) -> list[Any]:
