@@ -93,7 +93,7 @@ _EVENTS: Final = """
       md5('id-' || n)::uuid::text, '{type}', subject, at,
       ('{{"battery":' || n % 100 || ',"temperature":31.5,"speed":0.' || n % 1000
         || ',"position_x":12.5,"position_y":4.25,"heading":' || n % 360
-        || '}}')::jsonb,
+        || '}}')::json,
       received_at, md5('batch-' || n / {in_a_batch})::uuid,
       (n / {in_a_batch} % 4)::smallint
     FROM generate_series($2::bigint, $3::bigint - 1) AS n

@@ -9,7 +9,7 @@ that the relay sees the facts about one thing in the order in which they became 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -22,6 +22,8 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    any_,
+    bindparam,
     delete,
     event,
     func,
@@ -30,7 +32,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
 
 from robosure.kernel.events import DomainEvent
@@ -121,6 +123,13 @@ def _row(fact: DomainEvent, occurred_at: datetime) -> dict[str, Any]:
     }
 
 
+_mark_published: Final = (
+    update(outbox)
+    .where(outbox.c.position == any_(bindparam("positions", type_=ARRAY(BigInteger))))
+    .values(published_at=select(func.clock_timestamp()).scalar_subquery())
+)
+
+
 async def unpublished(session: WriteSession, limit: int) -> list[tuple[int, str, Told]]:
     """Return the next facts to relay, in order: position, context, fact.
 
@@ -154,10 +163,7 @@ async def mark_published(session: WriteSession, positions: list[int]) -> None:
     That is one moment for all, and later than any before: not when the transaction
     began, for another relay may have appended since.
     """
-    now = select(func.clock_timestamp()).scalar_subquery()
-    await session.execute(
-        update(outbox).where(outbox.c.position.in_(positions)).values(published_at=now)
-    )
+    await session.execute(_mark_published, {"positions": positions})
 
 
 async def forget_published(session: WriteSession, *, keep: timedelta) -> int:

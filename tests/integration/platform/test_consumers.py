@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from unittest.mock import patch
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from robosure.kernel.errors import NotYetKnown
+from robosure.kernel.ids import uuid7
 from robosure.platform.correlation import current
 from robosure.platform.database import Database, WriteSession
 from robosure.platform.events import publish
 from robosure.platform.outbox import outbox
-from robosure.platform.streams import Envelope, EventBus, Relay, on, subscriptions
+from robosure.platform.streams import (
+    Envelope,
+    EventBus,
+    Relay,
+    on,
+    on_several,
+    subscriptions,
+)
+from tests.integration.platform.testing.cart import effects
 from tests.integration.platform.testing.events import Emptied, Filled
 from tests.integration.platform.testing.listening import (
     KEY,
@@ -21,6 +31,7 @@ from tests.integration.platform.testing.listening import (
     effects_of,
     listening,
     note,
+    reading,
     running,
     tell,
     until,
@@ -64,6 +75,33 @@ async def test_a_handler_that_fails_has_no_effect_and_is_tried_again(
     await listening(db, bus, fail_once).drain()
     assert len(tried) > 2
     assert await effects_of(db) == ["a", "b"]
+
+
+async def test_events_that_follow_one_another_are_taken_together_and_each_once(
+    db: Database, bus: EventBus, relay: Relay
+) -> None:
+    # given a reaction to several at once, which one of them makes fail
+    taken: list[list[str]] = []
+
+    async def take(session: WriteSession, events: Sequence[Filled]) -> None:
+        names = [event.name for event in events]
+        taken.append(names)
+        for name in names:
+            values = {"group": "listening", "what": name, "event_id": uuid7()}
+            await session.execute(insert(effects).values(**values))
+        if "c" in names:
+            message = "never c"
+            raise ValueError(message)
+
+    reader = reading(db, bus, on_several(Filled, group="listening", handler=take))
+    await tell(db, "a", "b", "c", "d")
+    await relay.relay()
+    # when
+    await reader.drain()
+    # then all came in their order, and but for that one each had its effect, once
+    assert taken[0] == ["a", "b", "c", "d"]
+    assert await effects_of(db) == ["a", "b", "d"]
+    assert [name for name, *_ in await aside_of(db)] == ["c"]
 
 
 async def test_an_event_that_keeps_failing_is_put_aside_and_the_next_pass(

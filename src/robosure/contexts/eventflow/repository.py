@@ -77,23 +77,28 @@ class ArrivedPart:
 # every value by itself, than arrays, whose every element is looked at by asyncpg, and
 # than a JSON document, of which PostgreSQL makes a table of names and values per row.
 # None of them can hold a line break. If one did, there would be a line too many: a row
-# without a key, which is refused.
+# without a key, which is refused. Lines become rows in the list of what is selected,
+# where they are taken one by one; functions after FROM would first write them down.
 _STORE: Final = r"""
     INSERT INTO eventflow.events (
       key, day, source, id, type, subject, time, data, received_at, batch_id, part
     )
     SELECT
-      CAST(e.key AS uuid), CAST(e.time AT TIME ZONE 'UTC' AS date),
-      e.source, e.id, e.type, CAST(e.subject AS uuid), e.time, CAST(e.data AS jsonb),
+      e.key, CAST(e.time AT TIME ZONE 'UTC' AS date),
+      e.source, e.id, e.type, e.subject, e.time, CAST(e.data AS json),
       (CAST(:received_at AS timestamptz[]))[e.part],
       (CAST(:batch_ids AS uuid[]))[e.part], (CAST(:numbers AS smallint[]))[e.part]
-    FROM ROWS FROM (
-      string_to_table(:keys, E'\n'), string_to_table(:sources, E'\n'),
-      string_to_table(:ids, E'\n'), string_to_table(:types, E'\n'),
-      string_to_table(:subjects, E'\n'), string_to_table(:data, E'\n'),
-      unnest(CAST(string_to_array(:times, E'\n') AS timestamptz[])),
-      unnest(CAST(string_to_array(:parts, E'\n') AS integer[]))
-    ) AS e (key, source, id, type, subject, data, time, part)
+    FROM (
+      SELECT
+        unnest(CAST(string_to_array(:keys, E'\n') AS uuid[])) AS key,
+        unnest(string_to_array(:sources, E'\n')) AS source,
+        unnest(string_to_array(:ids, E'\n')) AS id,
+        unnest(string_to_array(:types, E'\n')) AS type,
+        unnest(CAST(string_to_array(:subjects, E'\n') AS uuid[])) AS subject,
+        unnest(string_to_array(:data, E'\n')) AS data,
+        unnest(CAST(string_to_array(:times, E'\n') AS timestamptz[])) AS time,
+        unnest(CAST(string_to_array(:parts, E'\n') AS integer[])) AS part
+    ) AS e
     -- In one order, so that two who store the same wait for each other in turn.
     ORDER BY 1
 """
@@ -197,9 +202,11 @@ class SqlIngest:
             "data": b"\n".join(columns["content"]).decode(),
             "times": _lines([time for part in parts for time in part.times]),
             "parts": _lines(
-                line
-                for number, part in enumerate(parts, 1)
-                for line in [str(number)] * len(part.events)
+                [
+                    line
+                    for number, part in enumerate(parts, 1)
+                    for line in [str(number)] * len(part.events)
+                ]
             ),
             "received_at": [part.batch.received_at for part in parts],
             "batch_ids": [part.batch.batch_id for part in parts],

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Column,
     Date,
@@ -23,7 +24,6 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
 from robosure.contexts.eventflow.domain import Extraction
 from robosure.platform.database import DERIVED, metadata, registry
@@ -45,7 +45,8 @@ events = Table(
     Column("type", Text, nullable=False),
     Column("subject", Uuid, nullable=False),
     Column("time", DateTime(timezone=True), nullable=False),
-    Column("data", JSONB, nullable=False),
+    # Not as JSONB: it is read whole, and as it was sent; nothing looks into it in SQL.
+    Column("data", JSON, nullable=False),
     Column("received_at", DateTime(timezone=True), nullable=False),
     # None for what was stored before batches were kept.
     Column("batch_id", Uuid),

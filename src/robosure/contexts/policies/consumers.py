@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
-from sqlalchemy import Table, tuple_, update
+from sqlalchemy import Table, select, tuple_, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from robosure.contexts.catalog.events import ProductPublished
@@ -18,7 +19,8 @@ from robosure.contexts.policies.tables import (
 from robosure.contexts.risk.events import RobotScored
 from robosure.contexts.robots.events import RobotChanged, RobotRegistered
 from robosure.platform.database import WriteSession
-from robosure.platform.streams import Consumer, Envelope, on
+from robosure.platform.database.rows import incoming
+from robosure.platform.streams import Consumer, Envelope, on, on_several
 
 
 async def _product_published(
@@ -62,23 +64,18 @@ async def _robot_changed(
     )
 
 
-async def _robot_scored(
-    session: WriteSession, event: RobotScored, _envelope: Envelope
-) -> None:
-    """Keep the latest score, whichever arrives last."""
-    statement, replaced = _upsert(
-        robot_scores,
-        robot_id=event.robot_id,
-        score_id=event.score_id,
-        score=event.score,
-        multiplier=event.multiplier,
-        scored_at=event.scored_at,
+async def _robots_scored(session: WriteSession, events: Sequence[RobotScored]) -> None:
+    """Keep the latest score of each robot, whichever arrives last."""
+    latest = {
+        event.robot_id: event
+        for event in sorted(events, key=lambda each: (each.scored_at, each.score_id))
+    }
+    # In one order, so that two who keep the same wait for each other in turn.
+    rows = [latest[robot_id] for robot_id in sorted(latest)]
+    await session.execute(
+        _keep_scores,
+        {name: [getattr(row, name) for row in rows] for name in _OF_SCORES},
     )
-    told, kept = statement.excluded, robot_scores.c
-    newer = tuple_(told.scored_at, told.score_id) > tuple_(
-        kept.scored_at, kept.score_id
-    )
-    await session.execute(statement.on_conflict_do_update(**replaced, where=newer))
 
 
 async def _organisation_registered(
@@ -98,10 +95,24 @@ def _upsert(table: Table, **values: object) -> tuple[Insert, dict[str, Any]]:
     return statement, {"index_elements": key, "set_": replaced}
 
 
+_OF_SCORES: Final = [column.name for column in robot_scores.c]
+_scores: Final = incoming(**{each.name: each.type for each in robot_scores.c})
+_keeping: Final = insert(robot_scores).from_select(_OF_SCORES, select(*_scores.c))
+_keep_scores: Final = _keeping.on_conflict_do_update(
+    index_elements=[robot_scores.c.robot_id],
+    set_={
+        name: _keeping.excluded[name]
+        for name in _OF_SCORES
+        if name != robot_scores.c.robot_id.name
+    },
+    where=tuple_(_keeping.excluded.scored_at, _keeping.excluded.score_id)
+    > tuple_(robot_scores.c.scored_at, robot_scores.c.score_id),
+)
+
 consumers: list[Consumer[Any]] = [
     on(ProductPublished, group="policies", handler=_product_published),
     on(RobotRegistered, group="policies", handler=_robot_registered),
     on(RobotChanged, group="policies", handler=_robot_changed),
-    on(RobotScored, group="policies", handler=_robot_scored),
+    on_several(RobotScored, group="policies", handler=_robots_scored),
     on(OrganisationRegistered, group="policies", handler=_organisation_registered),
 ]

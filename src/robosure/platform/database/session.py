@@ -91,6 +91,8 @@ class Database:
         self.engine: AsyncEngine = engine_for(
             url, json_serializer=_dump_json, json_deserializer=orjson.loads,
             pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True,
+            # The last one used has what is asked planned and its pages at hand.
+            pool_use_lifo=True,
             hide_parameters=True,  # errors are logged; what they hold must not be
             connect_args={
                 "server_settings": {"timezone": "UTC"},

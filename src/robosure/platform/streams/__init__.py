@@ -4,7 +4,13 @@ from robosure.platform.events import Envelope, publish
 from robosure.platform.streams.bus import EventBus
 from robosure.platform.streams.effects import Effects
 from robosure.platform.streams.engine import Engine
-from robosure.platform.streams.facts import Consumer, Subscription, on, subscriptions
+from robosure.platform.streams.facts import (
+    Consumer,
+    Subscription,
+    on,
+    on_several,
+    subscriptions,
+)
 from robosure.platform.streams.ingest import (
     Batch,
     BatchHandler,
@@ -32,6 +38,7 @@ __all__ = [
     "StreamEvent",
     "Subscription",
     "on",
+    "on_several",
     "publish",
     "subscriptions",
 ]

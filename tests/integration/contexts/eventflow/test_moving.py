@@ -81,7 +81,7 @@ async def test_events_move_to_their_days_and_back(
 ) -> None:
     # given a store from before
     await fill(connection)
-    columns = "source, id, type, subject, time, data, received_at"
+    columns = "source, id, type, subject, time, CAST(data AS jsonb), received_at"
     sorted_by = "ORDER BY source, id"
     query = f"SELECT {columns} FROM eventflow.events {sorted_by}"
     before = await all_of(connection, query)

@@ -95,7 +95,12 @@ async def test_the_new_tables_have_all_that_the_live_ones_had(
 ) -> None:
     # given what the catalogue says of the live tables
     await counting.live("a")
+    async with counting.db.write() as session:
+        await session.execute(
+            text("ALTER TABLE counting.tallies SET (toast_tuple_target = 4080)")
+        )
     before = await shape(counting.db, "counting")
+    assert "tallies {toast_tuple_target=4080}" in before
     assert any("ix_tallies_times" in each for each in before)
     assert any("ck_tallies_times" in each for each in before)
     # when
@@ -566,6 +571,10 @@ async def shape(db: Database, schema: str) -> list[str]:
         SELECT concat_ws(' ', conname, pg_get_constraintdef(oid)) FROM pg_constraint
         WHERE connamespace = CAST(:schema AS regnamespace)
           AND CAST(conrelid AS regclass)::text ~ '(tallies|notes)$'
+        UNION ALL
+        SELECT concat_ws(' ', relname, reloptions) FROM pg_class
+        WHERE relnamespace = CAST(:schema AS regnamespace)
+          AND relname IN ('tallies', 'notes')
         ORDER BY 1
         """
     )

@@ -7,7 +7,18 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Select, case, delete, exists, func, or_, select, true
+from sqlalchemy import (
+    Select,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from robosure.contexts.notifications import tables
@@ -254,32 +265,42 @@ class SqlRobotsFollowed:
 
     async def followers(self, robot_id: UUID) -> Collection[UUID]:
         """Return the organisations that a robot concerns."""
-        known = select(tables.robots.c.robot_id).where(
-            tables.robots.c.robot_id == robot_id
-        )
-        if (await self._session.execute(known)).first() is None:
-            raise NotYetKnown("robot_not_yet_known", robot_id=robot_id)
+        await self._require_known(robot_id)
         columns = tables.robot_followers.c
         statement = select(columns.organisation_id).where(columns.robot_id == robot_id)
         return (await self._session.scalars(statement)).all()
 
     async def move_to_band(self, robot_id: UUID, band: str, *, at: datetime) -> bool:
         """Remember the band of a robot's score, if it is the latest."""
-        columns = tables.robots.c
-        row = (
-            await self._session.execute(
-                select(tables.robots)
-                .where(columns.robot_id == robot_id)
-                .with_for_update()
-            )
-        ).one_or_none()
-        if row is None:
-            raise NotYetKnown("robot_not_yet_known", robot_id=robot_id)
-        if row.scored_at is not None and at <= row.scored_at:
+        told = {"robot": robot_id, "told_band": band, "told_at": at}
+        before = (await self._session.execute(_move_to_band, told)).one_or_none()
+        if before is None:
+            await self._require_known(robot_id)
             return False
-        await self._session.execute(
-            tables.robots.update()
-            .where(columns.robot_id == robot_id)
-            .values(band=band, scored_at=at)
+        return bool(before.band != band)
+
+    async def _require_known(self, robot_id: UUID) -> None:
+        known = select(tables.robots.c.robot_id).where(
+            tables.robots.c.robot_id == robot_id
         )
-        return bool(row.band != band)
+        if (await self._session.execute(known)).first() is None:
+            raise NotYetKnown("robot_not_yet_known", robot_id=robot_id)
+
+
+# Composed once, for every score that is found asks it.
+_robots: Final = tables.robots.c
+_before: Final = (
+    select(_robots.robot_id, _robots.band)
+    .where(
+        _robots.robot_id == bindparam("robot"),
+        or_(_robots.scored_at.is_(None), _robots.scored_at < bindparam("told_at")),
+    )
+    .with_for_update()
+    .subquery("before")
+)
+_move_to_band: Final = (
+    update(tables.robots)
+    .where(_robots.robot_id == _before.c.robot_id)
+    .values(band=bindparam("told_band"), scored_at=bindparam("told_at"))
+    .returning(_before.c.band)
+)

@@ -103,7 +103,7 @@ class Sample(NamedTuple):
         currents, temperatures = told.joint_currents, told.joint_temperatures
         complete = stop is not None
         if not (currents or temperatures or told.joint_speeds):
-            return cls(at_us, key, stop, grip, complete, [], [])
+            return tuple.__new__(cls, (at_us, key, stop, grip, complete, [], []))
         currents_ma = _thousandths(currents)
         temperatures_mc = _thousandths(temperatures)
         complete = complete and not (
