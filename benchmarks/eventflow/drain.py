@@ -33,7 +33,7 @@ from robosure.platform.streams.redis_bus import RedisBus
 
 AT_ONCE: Final = 100
 # Rows of robots, not of batches: to ask so often must not cost what is measured.
-_STORED: Final = "SELECT coalesce(sum(stored), 0) FROM eventflow.subject_counts"
+_STORED: Final = "SELECT coalesce(sum(stored), 0)::bigint FROM eventflow.subject_counts"
 _UNSCORED: Final = """
     SELECT EXISTS (SELECT 1 FROM risk.chunks WHERE NOT summed)
       OR EXISTS (SELECT 1 FROM risk.robots WHERE stale_since IS NOT NULL)

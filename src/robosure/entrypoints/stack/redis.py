@@ -69,6 +69,9 @@ class RedisServer:
             "save": '""',
             "appendonly": "yes" if self.durable else "no",
             "appendfsync": "always",
+            # What is written passes through: the file is mostly what is gone. To write
+            # it anew each 64 MB, as by default, takes a fork every few seconds.
+            "auto-aof-rewrite-min-size": "256mb",
             # Refuse a write rather than forget one: the streams are in here.
             "maxmemory-policy": "noeviction",
             "loglevel": "warning",
