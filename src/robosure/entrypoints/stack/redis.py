@@ -69,9 +69,10 @@ class RedisServer:
             "save": '""',
             "appendonly": "yes" if self.durable else "no",
             "appendfsync": "always",
-            # What is written passes through: the file is mostly what is gone. To write
-            # it anew each 64 MB, as by default, takes a fork every few seconds.
-            "auto-aof-rewrite-min-size": "256mb",
+            # Events pass through, so the file is mostly of what is gone. To write it
+            # anew each 64 MB, as by default, takes a fork every few seconds; to read
+            # this much of it at a start takes as long.
+            "auto-aof-rewrite-min-size": "512mb",
             # Refuse a write rather than forget one: the streams are in here.
             "maxmemory-policy": "noeviction",
             "loglevel": "warning",
