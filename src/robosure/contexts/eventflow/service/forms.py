@@ -102,10 +102,9 @@ class Form(NamedTuple):
             return None
         form = next((form for name, form in _PLAIN_FORMS if name in body), None)
         events = None if form is None else self.plain(form, body)
-        if events is None or not all(
-            is_canonical(event.subject) and is_utc(event.time) for event in events
-        ):
-            return None
+        for event in events or ():
+            if not (is_canonical(event.subject) and is_utc(event.time)):
+                return None
         return events
 
 

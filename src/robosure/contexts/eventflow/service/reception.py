@@ -113,17 +113,20 @@ class ReceptionService(LoggerMixin):
         """Return the accepted events by partition, and the refusals by index."""
         parts: defaultdict[int, list[Taken]] = defaultdict(list)
         refusals: dict[int, Refusal] = {}
+        robots = voice.robots
         for index, event in enumerate(checked):
             if isinstance(event, Refusal):
                 refusals[index] = event
                 continue
             subject = event.subject
             partition, own = self._known.get(subject) or self._place(subject)
-            objection = voice.objection(event, own)
-            if objection is not None:
+            # Nearly all are a robot's own; of the others the voice is asked.
+            is_own = event.source == own and (robots is None or subject in robots)
+            objection = None if is_own else voice.objection(event, own)
+            if objection is None:
+                parts[partition].append(event)
+            else:
                 refusals[index] = objection
-                continue
-            parts[partition].append(event)
         return parts, refusals
 
     def _place(self, subject: str) -> tuple[int, str]:
