@@ -19,6 +19,7 @@ from robosure.contexts.eventflow.schemas import SAMPLE, TELEMETRY
 from robosure.contexts.eventflow.schemas.plain import (
     PlainForm,
     is_canonical,
+    is_utc,
     may_be_plain,
 )
 from robosure.contexts.eventflow.schemas.telemetry import Moment
@@ -267,6 +268,15 @@ def test_a_subject_is_canonical_in_one_way() -> None:
     assert not is_canonical(str(subject).upper())
     assert not is_canonical(subject.hex)
     assert not is_canonical("robot-1")
+
+
+@pytest.mark.parametrize("name", ["subject", "time"])
+def test_what_is_too_long_to_be_plain_is_not_remembered(name: str) -> None:
+    before = is_canonical.cache_info().currsize, is_utc.cache_info().currsize
+
+    assert plainly(with_text(name, f'"{"1" * 1_000_000}"')) is None
+
+    assert before == (is_canonical.cache_info().currsize, is_utc.cache_info().currsize)
 
 
 class Weight(TypedDict):

@@ -49,6 +49,9 @@ _UTC: Final = re.compile(
     r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z"
 )
+# What is longer is not looked at, and above all not remembered.
+_TIME: Final = Annotated[str, Meta(max_length=len("2026-03-02T08:17:21.847123Z"))]
+_SUBJECT: Final = Annotated[str, Meta(max_length=len(str(UUID(int=0))))]
 _BIGGEST_INTEGER: Final = 2**63 - 1
 _LIMITS: Final[Mapping[type[Any], str]] = {
     Ge: "ge",
@@ -90,7 +93,7 @@ class PlainForm:
         own: list[Any] = []
         for each in fields(model):
             # Of the time `is_utc` asks for more, and `is_canonical` of the subject.
-            plain = str if each.name == "time" else _plain(hints[each.name])
+            plain = _TIME if each.name == "time" else _plain(hints[each.name])
             given = each.default is MISSING
             own.append(
                 (each.name, plain) if given else (each.name, plain, each.default)
@@ -167,7 +170,7 @@ def _plain(hint: Any, metadata: tuple[Any, ...] = ()) -> Any:
 
 def _single(hint: Any, metadata: tuple[Any, ...]) -> Any:
     if hint is UUID:
-        return str
+        return _SUBJECT
     if get_origin(hint) is Literal:
         return hint
     if hint in {str, float, int, bool, types.NoneType}:
