@@ -26,6 +26,8 @@ from uuid import uuid4
 
 import pytest
 
+from robosure.entrypoints.stack.ports import choose_port
+
 VERSION: Final = "4.1.1"
 _ROOT: Final = Path(__file__).parents[1]
 _CACHE: Final = _ROOT / ".kafka" / VERSION
@@ -82,7 +84,7 @@ class Broker:
 
     def prepare(self) -> None:
         """Write the settings, and format the storage."""
-        controller_port = free_port()
+        controller_port = choose_port()
         self._settings.write_text(
             f"""\
 process.roles=broker,controller
@@ -231,24 +233,16 @@ def _new_broker(jars: Path, directory: Path) -> Broker:
     return Broker(
         jars=jars,
         directory=directory,
-        port=free_port(),
-        gated_port=free_port(),
-        gate_port=free_port(),
-        sasl_port=free_port(),
+        port=choose_port(),
+        gated_port=choose_port(),
+        gate_port=choose_port(),
+        sasl_port=choose_port(),
     )
 
 
 def _described(directory: Path) -> Broker:
     values = json.loads((directory / "broker.json").read_text())
     return Broker(jars=Path(values.pop("jars")), directory=directory, **values)
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def _jars() -> Path:

@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.eventflow.stage import Sample, Stage, report, staged
 from robosure.entrypoints.load.fleet import Fleet, Source, gathered
 from robosure.entrypoints.load.openloop import LoadResult, Target, run_closed_loop
+from robosure.entrypoints.stack.ports import choose_port
 from robosure.kernel.ids import uuid7
 from robosure.platform.streams.bus import INGEST
 from robosure.platform.streams.ingest import Batch, append
@@ -154,9 +155,7 @@ async def emptied(stage: Stage) -> None:
 @contextmanager
 def bare_server() -> Iterator[Served]:
     """Serve an application that does nothing."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = choose_port()
     process = subprocess.Popen([sys.executable, "-c", _BARE % port])
     try:
         while True:

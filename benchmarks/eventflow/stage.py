@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import orjson
 import psutil
 
 from robosure.entrypoints.client.server import Server
+from robosure.entrypoints.stack.ports import choose_port
 from robosure.entrypoints.stack.servers import embedded_servers
 
 ADMIN: Final = "admin@robosure.local"
@@ -101,9 +101,7 @@ class Stage:
     @contextmanager
     def api(self) -> Iterator[Server]:
         """Keep one API process running."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = choose_port()
         with self.process("serve", "--port", str(port)):
             url = f"http://127.0.0.1:{port}"
             _await_answer(f"{url}/health")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +20,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
+
+from robosure.entrypoints.stack.ports import choose_port
 
 _HERE: Final = Path(__file__).parent
 _FETCHED: Final = Path(__file__).parents[2] / ".oidc-provider"
@@ -100,9 +101,7 @@ class Browser:
 def running_provider(directory: Path) -> Iterator[RealProvider]:
     """Run one; skip the test where node, npm or the network is missing."""
     server = _fetched() / "server.js"
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    port = choose_port()
     told = directory / f"oidc-provider-{port}"
     with told.open("wb") as output:
         process = subprocess.Popen(

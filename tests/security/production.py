@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from robosure.entrypoints.stack.ports import choose_port
 from tests.tls import LOOPBACK, Authority
 
 NAME: Final = "localhost"
@@ -48,7 +49,7 @@ def serving_in_production(
         "ROBOSURE_TLS_CERTIFICATE_FILE": str(certificate),
         "ROBOSURE_TLS_KEY_FILE": str(key),
     }
-    port = a_free_port()
+    port = choose_port()
     with _process(environment, port, home):
         wait_for(port, authority)
         yield Served(port, authority)
@@ -114,10 +115,3 @@ def asked(port: int, context: ssl.SSLContext, path: str = "/health") -> bytes:
         while piece := secure.recv(65_536):
             answer += piece
     return answer
-
-
-def a_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -18,8 +18,9 @@ import trustme
 from typer.testing import CliRunner, Result
 
 from robosure.entrypoints.cli import app
+from robosure.entrypoints.stack.ports import choose_port
 from tests.security.production import NAME, Served, serving_in_production
-from tests.tls import LOOPBACK, Authority, anything_goes, serving_each
+from tests.tls import Authority, anything_goes, serving_each
 
 EVERYBODYS: Final = "those that everybody trusts"
 KEPT: Final = b"Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
@@ -44,7 +45,7 @@ async def examined(
 ) -> tuple[int, dict[str, tuple[str, str]]]:
     """Return how it ended, and what was found of each thing."""
     result = await doctor(
-        "--url", f"https://{NAME}:{port}", "--http-port", http_port or closed_port(),
+        "--url", f"https://{NAME}:{port}", "--http-port", http_port or choose_port(),
         "--json", *arguments,
     )  # fmt: skip
     document: dict[str, Any] = json.loads(result.stdout)
@@ -53,13 +54,6 @@ async def examined(
         each["check"]: (each["verdict"], each["seen"]) for each in document["findings"]
     }
     return result.exit_code, found
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def answering(head: str, headers: bytes = b"") -> bytes:
@@ -246,7 +240,7 @@ async def test_without_tls_1_3_it_is_sound_but_not_new(tmp_path: Path) -> None:
 async def test_where_there_is_nothing_to_examine_one_line_says_so(
     url: str, said: str
 ) -> None:
-    result = await doctor("--url", url.format(closed=closed_port()))
+    result = await doctor("--url", url.format(closed=choose_port()))
     assert result.exit_code == 1
     assert said in result.stderr
     assert result.stdout == ""

@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from structlog.testing import capture_logs
 
+from robosure.entrypoints.stack.ports import choose_port
 from robosure.kernel.errors import Unavailable
 from robosure.platform.database.connecting import connect
 from robosure.platform.database.migrations import refuse_newer_schema
@@ -199,7 +200,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Any]:
         if security == "tls":
             tls = {"ssl_context": context}
         # Port 0 would do, but for the controller, which asks it whether it is up.
-        controller = Controller(Sink(), hostname=LOOPBACK, port=a_free_port(), **tls)
+        controller = Controller(Sink(), hostname=LOOPBACK, port=choose_port(), **tls)
         controller.start()
         started.append(controller)
         return controller
@@ -207,15 +208,6 @@ def server(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield start
     for controller in started:
         controller.stop()
-
-
-def a_free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])

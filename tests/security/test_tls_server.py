@@ -19,12 +19,12 @@ from typer.testing import CliRunner
 from robosure.entrypoints.cli import app
 from robosure.entrypoints.doctor.hello import Version, chosen
 from robosure.entrypoints.doctor.suites import strong_and_weak
+from robosure.entrypoints.stack.ports import choose_port
 from robosure.platform.settings import Settings, get_settings
 from robosure.platform.tls.server import ServerCertificate, certificate_of
 from tests.security.production import (
     NAME,
     Served,
-    a_free_port,
     asked,
     production,
     serving_in_production,
@@ -185,7 +185,7 @@ def test_production_does_not_serve_plain_http(
         monkeypatch.setenv(name, value)
     get_settings.cache_clear()
     try:
-        result = CliRunner().invoke(app, ["serve", "--port", str(a_free_port())])
+        result = CliRunner().invoke(app, ["serve", "--port", str(choose_port())])
     finally:
         get_settings.cache_clear()
     assert result.exit_code == 1

@@ -225,7 +225,7 @@ def test_programs_hidden_by_a_strict_umask_are_made_readable(home: Path) -> None
 
 
 async def test_a_preferred_port_is_kept_only_while_it_is_free() -> None:
-    port = choose_port(None)
+    port = choose_port()
     assert choose_port(port) == port
     assert require_port("127.0.0.1", port) == port
     server = await asyncio.start_server(
@@ -235,6 +235,12 @@ async def test_a_preferred_port_is_kept_only_while_it_is_free() -> None:
         assert choose_port(port) != port
         with pytest.raises(StackError, match=f"^port {port} on 127.0.0.1 is taken"):
             require_port("127.0.0.1", port)
+
+
+def test_no_port_is_chosen_that_an_outgoing_connection_may_get() -> None:
+    # given Linux, which gives these from 32768 on
+    chosen = {choose_port(), require_port("127.0.0.1", 0), require_port("0.0.0.0", 0)}
+    assert all(10_000 <= port < 30_000 for port in chosen)
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on() -> None:

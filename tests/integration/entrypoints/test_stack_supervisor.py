@@ -132,6 +132,16 @@ async def test_a_child_that_never_starts_ends_it_all_with_one_line(
     assert not register.path.exists()
 
 
+async def test_of_a_child_that_never_starts_the_fatal_line_is_told(
+    register: Register, screen: Screen
+) -> None:
+    code = "import sys; print('FATAL: taken', flush=True); sys.exit('LOG: shut down')"
+    supervisor = Supervisor(register=register, output=screen.output, failed_starts=1)
+    async with supervisor:
+        with pytest.raises(StackError, match='"FATAL: taken"'):
+            await supervisor.start(python("postgres", code, fatal="FATAL:"))
+
+
 async def test_a_child_that_is_not_ready_in_time_is_started_again(
     register: Register, screen: Screen
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from robosure.entrypoints.stack.ports import choose_port
 from robosure.kernel.errors import DomainError, Invalid, Unavailable
 from robosure.platform.mail import MailUncertain, Message, SmtpMailer
 from robosure.platform.settings import Settings
@@ -53,13 +53,6 @@ class Server:
         return self.data_answer
 
 
-def a_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def server() -> Server:
     return Server()
@@ -67,7 +60,7 @@ def server() -> Server:
 
 @pytest.fixture
 def mailer(server: Server) -> Iterator[SmtpMailer]:
-    controller = Controller(server, hostname="127.0.0.1", port=a_free_port())
+    controller = Controller(server, hostname="127.0.0.1", port=choose_port())
     controller.start()
     yield mailer_to(controller.port)
     controller.stop()
@@ -109,7 +102,7 @@ async def test_a_password_that_changes_in_its_file_is_used_for_the_next_letter(
     controller = Controller(
         server,
         hostname="127.0.0.1",
-        port=a_free_port(),
+        port=choose_port(),
         authenticator=knows,
         auth_required=True,
         auth_require_tls=False,
@@ -178,7 +171,7 @@ async def test_a_server_that_falls_silent_leaves_it_uncertain(
 
 async def test_a_server_that_is_not_there_may_be_later() -> None:
     with pytest.raises(Unavailable) as refused:
-        await mailer_to(a_free_port()).send(MESSAGE)
+        await mailer_to(choose_port()).send(MESSAGE)
     assert refused.value.code == "mail_not_accepted"
     assert not isinstance(refused.value, MailUncertain)
 

@@ -35,6 +35,7 @@ class ChildSpec:
     Attributes:
         name: the prefix of its lines and the name of its log file.
         quiet: its lines are kept in the log file but not shown.
+        fatal: what a line says that tells why it ended; else its last line does.
         command: what to execute, without a shell.
         environment: its whole environment; None is the supervisor's own.
         user: who it runs as; None is who the supervisor runs as.
@@ -49,6 +50,7 @@ class ChildSpec:
     name: str
     command: Sequence[str]
     quiet: bool = False
+    fatal: str | None = None
     environment: Mapping[str, str] | None = None
     user: SystemUser | None = None
     prepare: Callable[[], Awaitable[None]] | None = None
@@ -66,7 +68,7 @@ class Child:
         self, spec: ChildSpec, process: subprocess.Popen[bytes], output: Output
     ) -> None:
         self.spec = spec
-        self.last_line = ""
+        self.last_words = ""
         self._process = process
         self._output = output
         self._identity = ProcessId.of(process.pid)
@@ -175,7 +177,8 @@ class Child:
 
     def _hear(self, lines: list[str]) -> None:
         for line in lines:
-            self.last_line = line.strip() or self.last_line
+            if self.spec.fatal is None or self.spec.fatal in line:
+                self.last_words = line.strip() or self.last_words
             self._output.line(self.spec.name, line, show=not self.spec.quiet)
 
 

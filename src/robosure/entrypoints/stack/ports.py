@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import errno
+import secrets
 import socket
 
 from robosure.entrypoints.stack.errors import StackError
 
 LOOPBACK = "127.0.0.1"
 
+# Below those that systems give to outgoing connections (from 32768 on Linux): one of
+# these would be taken by any client while its server starts, or is started again.
+_OURS = range(10_000, 30_000)
+_DRAWS = 100
 
-def choose_port(preferred: int | None) -> int:
-    """Give the preferred port if it is free, else any other on loopback."""
-    if preferred is not None and _bind(LOOPBACK, preferred) is not None:
+
+def choose_port(preferred: int | None = None) -> int:
+    """Give the preferred port if it is free, else any other on loopback.
+
+    Raises:
+        StackError: none is free.
+    """
+    if preferred is not None and _bind(LOOPBACK, preferred):
         return preferred
-    chosen = _bind(LOOPBACK, 0)
-    if chosen is None:
-        raise StackError(f"no free port on {LOOPBACK}")
-    return chosen
+    return _draw(LOOPBACK)
 
 
 def require_port(host: str, port: int) -> int:
@@ -27,19 +34,28 @@ def require_port(host: str, port: int) -> int:
         StackError: someone else does, or the address is not ours to take.
     """
     try:
-        chosen = _bind(host, port)
+        if port == 0:
+            return _draw(host)
+        if _bind(host, port):
+            return port
     except OSError as error:
         raise StackError(
             f"cannot listen on {host}:{port}: {error.strerror or error}"
         ) from error
-    if chosen is None:
-        raise StackError(
-            f"port {port} on {host} is taken: stop what uses it, or choose another"
-        )
-    return chosen
+    raise StackError(
+        f"port {port} on {host} is taken: stop what uses it, or choose another"
+    )
 
 
-def _bind(host: str, port: int) -> int | None:
+def _draw(host: str) -> int:
+    for _ in range(_DRAWS):
+        drawn = secrets.choice(_OURS)
+        if _bind(host, drawn):
+            return drawn
+    raise StackError(f"no free port on {host}")
+
+
+def _bind(host: str, port: int) -> bool:
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
@@ -52,7 +68,6 @@ def _bind(host: str, port: int) -> int | None:
             probe.listen()
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                return None
+                return False
             raise
-        chosen: int = probe.getsockname()[1]
-        return chosen
+        return True

@@ -116,6 +116,8 @@ class PostgresServer:
         return ChildSpec(
             name=NAME,
             command=[str(programs() / "postgres"), "-D", str(self.data), *options],
+            # After it comes another, which says that it is shut down.
+            fatal="FATAL:",
             environment=_environment(),
             user=user,
             prepare=self._clear_leftovers,

@@ -183,9 +183,9 @@ class State:
                 "restore it, or start afresh with --fresh"
             )
         return StackFile(
-            database_port=choose_port(None),
+            database_port=choose_port(),
             database_password=secrets.token_urlsafe(24),
-            redis_port=choose_port(None),
+            redis_port=choose_port(),
             redis_password=secrets.token_urlsafe(24),
             admin_password=secrets.token_urlsafe(12),
             signing_key_file=str(self.signing_key_file),

@@ -122,7 +122,7 @@ class Supervisor:
         await keeper.bury()
         self._stages.remove([keeper])
         if status != 0:
-            reason = child.last_line or describe_status(status)
+            reason = child.last_words or describe_status(status)
             raise StackError(reason)
 
     async def unless_failed(self, work: asyncio.Future[_Result]) -> _Result:
@@ -274,7 +274,7 @@ class _Keeper:
         return await self.bury()
 
     def _last_words(self, child: Child, deaths: int, end: str) -> str:
-        said = f': "{child.last_line}"' if child.last_line else ""
+        said = f': "{child.last_words}"' if child.last_words else ""
         log = self._output.log_file(self._spec.name)
         name = self._spec.name
         return (

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from structlog.testing import capture_logs
 
+from robosure.entrypoints.stack.ports import choose_port
 from robosure.platform.database import Database
 from robosure.platform.runtime import Runtime
 from robosure.platform.settings import Settings
@@ -19,7 +20,7 @@ from robosure.platform.streams.bus import EventBus
 from tests.integration.platform.streams.buses import Buses
 from tests.integration.platform.streams.marking import marks_metadata
 from tests.integration.platform.streams.outage import Gate
-from tests.kafka import Broker, free_port, shared_broker
+from tests.kafka import Broker, shared_broker
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +70,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def redis_buses(runtime: Runtime, redis_url: str) -> AsyncIterator[Buses]:
     url = make_url(redis_url)
-    gate = Gate(url.host or "127.0.0.1", url.port or 6379, port=free_port())
+    gate = Gate(url.host or "127.0.0.1", url.port or 6379, port=choose_port())
     gated_url = url.set(host="127.0.0.1", port=gate.port)
     buses = Buses(
         kind="redis",
