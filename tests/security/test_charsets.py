@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from robosure.platform.http import download
-from tests.security.wire import listening
 from tests.support import ApiClient
 from tests.uploads import CSV
+from tests.wire import listening
 
 ASKED = {
     ("/metrics", "text/plain"),

@@ -20,8 +20,8 @@ from robosure.platform.runtime import Runtime
 from robosure.platform.security.passwords import Passwords
 from robosure.platform.security.vault import FernetVault
 from tests.integration.platform.testing.app import an_app
-from tests.security.wire import listening
 from tests.support import ApiClient, FixedClock
+from tests.wire import listening
 
 SOURCE: Final = Path(robosure.__file__).parent
 SECRET_NAMES: Final = ("password", "token", "secret", "api_key", "authorization")

@@ -19,8 +19,8 @@ from robosure.platform.jobs import install_sender
 from robosure.platform.runtime import Runtime
 from robosure.platform.settings import Settings
 from tests.integration.platform.testing.app import MAX_BODY, an_app
-from tests.security.wire import answered, listening
 from tests.support import ApiClient, FixedClock, code_of
+from tests.wire import answered, listening
 
 OF_PAGES = {"/docs", "/redoc", "/docs-assets", "/openapi.json", "/asyncapi.json"}
 ALWAYS = {

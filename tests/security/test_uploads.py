@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from robosure.kernel.ids import uuid7
-from tests.security.wire import answered, listening
 from tests.support import ApiClient
 from tests.uploads import PNG
+from tests.wire import answered, listening
 
 PIECE = 65_536
 

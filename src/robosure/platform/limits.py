@@ -106,6 +106,10 @@ class Share:
         until_full = math.ceil((limit.quota - remaining) * limit.seconds / limit.quota)
         return f'"{limit.name}";r={remaining};t={until_full}'.encode()
 
+    def spend(self) -> None:
+        """Count one; there is one left."""
+        self.left -= 1
+
 
 class Limiter:
     """Counts for one process."""
@@ -140,10 +144,16 @@ class Limiter:
 
     def spend_at_hand(self, limit: Limit, who: Who) -> Share | None:
         """Count one as :meth:`spend` does, if no one has to be asked for it."""
+        share = self.at_hand(limit, who)
+        if share is not None:
+            share.spend()
+        return share
+
+    def at_hand(self, limit: Limit, who: Who) -> Share | None:
+        """Return what :meth:`spend_at_hand` would count on."""
         share = self._shares.get((limit.name, who))
         if share is None or share.left < 1 or share.limit is not limit:
             return None
-        share.left -= 1
         return share
 
     async def _spend_renewed(self, limit: Limit, who: Who) -> Share:
@@ -155,7 +165,7 @@ class Limiter:
                 await self._renew(share, who)
             if share.left < 1:
                 raise self._refusal(share)
-            share.left -= 1
+            share.spend()
         return share
 
     def standing(self, limit: Limit, who: Who) -> Share | None:

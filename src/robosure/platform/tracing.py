@@ -44,6 +44,11 @@ def configure_tracing(settings: Settings, *, service: str) -> None:
     _tracer = provider.get_tracer("robosure")
 
 
+def is_on() -> bool:
+    """Whether this process' spans are exported."""
+    return _tracer is not None
+
+
 def span(
     name: str,
     *,

@@ -1,6 +1,7 @@
 """The HTTP layer: what a context's routes are written with."""
 
 from robosure.platform.http.access import Access, ProofDep, public, requires, signed_in
+from robosure.platform.http.at_once import Asked, Promise, at_once
 from robosure.platform.http.downloads import attachment, download
 from robosure.platform.http.edge import (
     AuthoritiesDep,
@@ -36,6 +37,7 @@ from robosure.platform.security import Principal
 __all__ = [
     "Access",
     "ApiRouter",
+    "Asked",
     "AsyncApiDep",
     "AuthoritiesDep",
     "CacheDep",
@@ -58,6 +60,7 @@ __all__ = [
     "PersonalDataDep",
     "PressureDep",
     "Principal",
+    "Promise",
     "ProofDep",
     "ReadDb",
     "RolesDep",
@@ -69,6 +72,7 @@ __all__ = [
     "TokensDep",
     "UploadsDep",
     "WriteDb",
+    "at_once",
     "attachment",
     "download",
     "edge_of",

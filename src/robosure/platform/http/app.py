@@ -22,6 +22,7 @@ from robosure.platform.http.access import (
     public,
     routes_without_access,
 )
+from robosure.platform.http.at_once import AtOnce
 from robosure.platform.http.docs import install_docs
 from robosure.platform.http.edge import RuntimeDep, TokensDep
 from robosure.platform.http.express import express_lanes
@@ -175,14 +176,12 @@ def build_app(
     if unstated := routes_without_access(app):
         message = f"routes without requires() or public(): {', '.join(unstated)}"
         raise RuntimeError(message)
+    lanes = express_lanes(app)
+    classes = RouteClasses(route for _, route in api_routes(app))
     app.around.append(
-        partial(
-            EdgeMiddleware,
-            settings=settings,
-            express=express_lanes(app),
-            classes=RouteClasses(route for _, route in api_routes(app)),
-        )
+        partial(EdgeMiddleware, settings=settings, express=lanes, classes=classes)
     )
+    app.at_once = AtOnce(app, lanes, settings=settings, classes=classes)
     if (cors := cors_for(settings)) is not None:
         app.around.append(partial(Origins, **cors))
     return app
@@ -195,7 +194,10 @@ class _Application(FastAPI):
 
     Attributes:
         around: the layers, the innermost first. It has the last word on errors.
+        at_once: what the server may answer without asking this.
     """
+
+    at_once: AtOnce
 
     def __init__(self, **declared: Any) -> None:
         super().__init__(**declared)

@@ -28,6 +28,8 @@ from robosure.platform.security import Principal
 F = TypeVar("F", bound=Callable[..., Any])
 _MARK: Final = "__express__"
 _BEARER: Final = b"bearer "
+FAILURE: Final = "failure"
+"""Where a request's state says why what was promised to it did not come about."""
 _JSON: Final = (b"content-type", b"application/json")
 
 
@@ -74,7 +76,7 @@ class _Request(Request):
         return self._body
 
 
-def _written(answer: BaseModel) -> bytes:
+def written(answer: BaseModel) -> bytes:
     """Write a model as its JSON."""
     return answer.__pydantic_serializer__.to_json(answer)
 
@@ -107,9 +109,9 @@ class ExpressLane:
             raise TypeError(f"{route.path}: an express route is not sensitive")
         self._app = app
         self._route = route
-        self._endpoint: Callable[..., Any] = route.endpoint
-        self._status: int = route.status_code or 200
-        self._permission = guard.call.permission
+        self.endpoint: Callable[..., Any] = route.endpoint
+        self.status: int = route.status_code or 200
+        self.permission = guard.call.permission
         self._principal_name = guard.name
         self._request_name = dependant.request_param_name
         self._headers = [
@@ -122,31 +124,39 @@ class ExpressLane:
     ) -> None:
         """Serve a request, or let FastAPI do it."""
         request = _Request(scope, receive)
+        failure: DomainError | None = scope["state"].get(FAILURE)
+        if failure is not None:
+            await self._tell(failure, request, send)
+            return
         try:
             given = await self._given(request)
-            answer = None if given is None else await self._endpoint(**given)
+            answer = None if given is None else await self.endpoint(**given)
         except Exception as error:
-            handler = self._handler_of(error)
-            if handler is None:
+            if not await self._tell(error, request, send):
                 raise
-            scope["route"] = self._route
-            response = await handler(request, error)
-            await response(scope, receive, send)
             return
         if answer is None:
             await otherwise(scope, receive, send)
             return
         scope["route"] = self._route
-        body = _written(answer)
+        body = written(answer)
         headers = [_JSON, (b"content-length", b"%d" % len(body))]
-        head = {"status": self._status, "headers": headers}
+        head = {"status": self.status, "headers": headers}
         await send({"type": "http.response.start", **head})
         await send({"type": "http.response.body", "body": body})
 
-    def _handler_of(self, error: Exception) -> Any:
-        """Return what the application does about such an error, if it knows."""
+    async def _tell(self, error: Exception, request: Request, send: Send) -> bool:
+        """Answer what the application does about such an error, if it knows."""
         handlers = self._app.exception_handlers
-        return next((handlers[k] for k in type(error).__mro__ if k in handlers), None)
+        handler = next(
+            (handlers[kind] for kind in type(error).__mro__ if kind in handlers), None
+        )
+        if handler is None:
+            return False
+        request.scope["route"] = self._route
+        response: Any = await handler(request, error)  # type: ignore[misc]  # ours all are
+        await response(request.scope, request.receive, send)
+        return True
 
     async def _given(self, request: Request) -> dict[str, Any] | None:
         """Return what the endpoint asks for; None if something is not plain."""
@@ -193,4 +203,4 @@ class ExpressLane:
                 principal = await prove(edge, token=token, api_key=api_key)
             except DomainError:
                 return None
-        return principal if principal.may(self._permission) else None
+        return principal if principal.may(self.permission) else None

@@ -19,7 +19,7 @@ from starlette.types import Scope
 from robosure.kernel.errors import LimitReached
 from robosure.platform.http.address import client_address, source_of
 from robosure.platform.http.edge import Edge
-from robosure.platform.limits import Limit, Limiter
+from robosure.platform.limits import Limit, Limiter, Share
 from robosure.platform.metrics import HTTP_LIMITED
 from robosure.platform.settings import Settings
 
@@ -131,6 +131,24 @@ class RateLimits:
         limit = self._of_one.get(scope["state"].get("limited_as"))
         if limit is not None:
             await self._count(scope, limit, subject)
+
+    def at_hand(
+        self, scope: Scope, kind: RouteClass | None, subject: UUID
+    ) -> list[Share] | None:
+        """Return what a request would be counted on, to its address and its subject.
+
+        None if somebody has to be asked for it first. Nothing is counted yet.
+        """
+        shares: list[Share] = []
+        if kind is not None and kind in self._of_address:
+            source = source_of(client_address(scope, self._settings))
+            asked = (self._of_address[kind], source), (self._of_one[kind], subject)
+            for limit, who in asked:
+                share = self._limiter.at_hand(limit, who)
+                if share is None:
+                    return None
+                shares.append(share)
+        return shares
 
     async def _count(self, scope: Scope, limit: Limit, who: UUID | str) -> None:
         limiter = self._limiter

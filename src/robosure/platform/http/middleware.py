@@ -76,9 +76,7 @@ class EdgeMiddleware(LoggerMixin):
             return
         headers = dict(scope["headers"])
         scope["scheme"] = scheme_of(scope, self._settings)
-        presented = headers.get(b"x-request-id", b"")
-        known = presented and _REQUEST_ID.fullmatch(presented)
-        request_id = presented.decode() if known else uuid7_text()
+        request_id = request_id_of(headers)
         scope.setdefault("state", {})["request_id"] = request_id
         caller = headers.get(b"traceparent", b"").decode("latin-1")
         with (
@@ -155,7 +153,7 @@ class EdgeMiddleware(LoggerMixin):
         """Count the request, and log it; on the express lane, only if it failed."""
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         endpoint = template_of(scope)
-        _seconds_of(method, endpoint, status).observe(seconds)
+        measured(method, endpoint, status, seconds)
         quiet = express and status < _FAILED
         if not quiet and scope["path"] not in _QUIET:
             self.logger.info(
@@ -170,6 +168,18 @@ class EdgeMiddleware(LoggerMixin):
 def _may_be_answered(scope: Scope) -> bool:
     """Whether it came over TLS; probes come from within, to the address."""
     return scope["scheme"] == "https" or scope["path"] in UNLIMITED
+
+
+def request_id_of(headers: Mapping[bytes, bytes]) -> str:
+    """Return the id that a request came with, if it is one, or a new one."""
+    presented = headers.get(b"x-request-id", b"")
+    known = presented and _REQUEST_ID.fullmatch(presented)
+    return presented.decode() if known else uuid7_text()
+
+
+def measured(method: str, endpoint: str, status: int, seconds: float) -> None:
+    """Count a request that was answered after so long."""
+    _seconds_of(method, endpoint, status).observe(seconds)
 
 
 @lru_cache(maxsize=10_000)

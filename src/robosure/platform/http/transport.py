@@ -17,7 +17,7 @@ from robosure.platform.http.problems import problem_response
 from robosure.platform.settings import Settings
 
 _FORWARDED_PROTO: Final = b"x-forwarded-proto"
-_TLS: Final = "https"
+TLS: Final = "https"
 _PLAIN: Final = "http"
 
 
@@ -35,7 +35,7 @@ def scheme_of(scope: Scope, settings: Settings) -> str:
     if not told:
         return scheme
     hops = b",".join(told).decode("latin-1").split(",")
-    return _TLS if all(hop.strip().lower() == _TLS for hop in hops) else _PLAIN
+    return TLS if all(hop.strip().lower() == TLS for hop in hops) else _PLAIN
 
 
 async def refuse_plain(scope: Scope, receive: Receive, send: Send) -> None:

@@ -46,16 +46,21 @@ class RememberedKeys:
         Shortly before it would be forgotten, one who asks is told nothing, to prove it
         again: if all had to at once, each would wait for all.
         """
-        proof = self._proven.get(_digest(presented))
-        if proof is None:
-            return None
-        age = now - proof.at
-        if not timedelta() <= age < REMEMBERED:
-            return None
-        if age >= _RENEWED and not proof.renewing:
+        proof = self._fresh(presented, now)
+        if proof is not None and _is_due(proof, now):
             proof.renewing = True
             return None
-        return proof.principal
+        return None if proof is None else proof.principal
+
+    def at_hand(self, presented: str, *, now: datetime) -> Principal | None:
+        """Return what :meth:`recall` would, to who is not the one to prove it again."""
+        proof = self._fresh(presented, now)
+        return None if proof is None or _is_due(proof, now) else proof.principal
+
+    def _fresh(self, presented: str, now: datetime) -> _Proof | None:
+        proof = self._proven.get(_digest(presented))
+        known = proof is not None and timedelta() <= now - proof.at < REMEMBERED
+        return proof if known else None
 
     def remember(self, presented: str, principal: Principal, *, now: datetime) -> None:
         """Note that the key was proven; the longest known makes room."""
@@ -64,6 +69,11 @@ class RememberedKeys:
         self._proven.move_to_end(digest)
         if len(self._proven) > self._most:
             self._proven.popitem(last=False)
+
+
+def _is_due(proof: _Proof, now: datetime) -> bool:
+    """Whether somebody should prove the key again, and nobody does yet."""
+    return not proof.renewing and now - proof.at >= _RENEWED
 
 
 def _digest(presented: str) -> bytes:

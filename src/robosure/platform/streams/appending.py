@@ -53,13 +53,11 @@ class Appender:
         self._writing: set[asyncio.Task[None]] = set()
         self._idle: list[AbstractConnection] = []
 
-    async def append(self, appends: Sequence[Append]) -> None:
-        """Append all of these, in order; they are safe when this returns.
+    def append(self, appends: Sequence[Append]) -> asyncio.Future[None]:
+        """Append all of these, in order; they are safe when this is done.
 
-        What others append at the same time has no order to it.
-
-        Raises:
-            BusAwayError: Redis does not answer, or refuses.
+        What others append at the same time has no order to it. It fails with
+        `BusAwayError` if Redis does not answer, or refuses.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         size = sum(len(value) for _, value in appends)
@@ -68,7 +66,7 @@ class Appender:
         busy = len(self._writing)
         if not busy or (busy < _CONNECTIONS and self._waiting_bytes >= _BYTES_AT_ONCE):
             self._writing.add(asyncio.create_task(self._write()))
-        await done
+        return done
 
     async def close(self) -> None:
         """Wait until everything has been written, and give the connections back."""

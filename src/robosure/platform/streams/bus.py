@@ -132,8 +132,8 @@ class EventBus(Protocol):
         """
         ...
 
-    async def append(self, *records: Record) -> None:
-        """Append; they are safe when this returns.
+    def append(self, *records: Record) -> asyncio.Future[None]:
+        """Begin to append; they are safe once that is done.
 
         Raises:
             BusAwayError: the bus does not answer, and they may or may not be there.

@@ -6,6 +6,7 @@ one entry. What travels is JSON, with the events as the CloudEvents they came as
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -175,15 +176,38 @@ async def append_parts(
     Raises:
         Unavailable: the bus does not answer; the sender must send it again.
     """
-    records = [
-        Record(INGEST, written(batch, part, events), part)
-        for part, events in parts.items()
-    ]
     try:
-        await bus.append(*records)
+        await appending(bus, batch, parts)
     except BusAwayError as error:
-        raise Unavailable("ingest_unavailable") from error
-    _RECEIVED.inc(sum(map(len, parts.values())))
+        raise not_taken() from error
+
+
+def appending(
+    bus: EventBus, batch: Batch, parts: Mapping[int, Sequence[object]]
+) -> asyncio.Future[None]:
+    """Begin to append a batch as :func:`append_parts` does.
+
+    It fails with `BusAwayError`, of which the sender is told as :func:`not_taken`.
+    """
+    count = sum(map(len, parts.values()))
+
+    def taken(done: asyncio.Future[None]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            _RECEIVED.inc(count)
+
+    done = bus.append(
+        *[
+            Record(INGEST, written(batch, part, events), part)
+            for part, events in parts.items()
+        ]
+    )
+    done.add_done_callback(taken)
+    return done
+
+
+def not_taken() -> Unavailable:
+    """Return what a sender is told whose events may not have been taken in."""
+    return Unavailable("ingest_unavailable")
 
 
 def written(batch: Batch, part: int, events: Sequence[object]) -> bytes:

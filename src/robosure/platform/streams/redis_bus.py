@@ -154,9 +154,9 @@ class RedisBus(LoggerMixin):
         for partition in range(partitions):
             await ensure_group(self._redis, key_of(stream, partition), group)
 
-    async def append(self, *records: Record) -> None:
+    def append(self, *records: Record) -> asyncio.Future[None]:
         """Append, in one write with everything else that waits to be appended."""
-        await self._appender.append(
+        return self._appender.append(
             [(key_of(r.stream, r.partition), r.value) for r in records]
         )
 

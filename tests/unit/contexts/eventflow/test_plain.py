@@ -48,7 +48,7 @@ def passed_on(taken: Any) -> tuple[Any, ...]:
 
 
 def plainly(body: bytes, form: forms.Form = BATCH) -> Any:
-    return form._plain(body)
+    return form.read_plain(body)
 
 
 def carefully(body: bytes) -> Any:

@@ -9,15 +9,18 @@ from fastapi import HTTPException, Request
 
 from robosure.contexts.eventflow.repository import SqlKnownRobots
 from robosure.contexts.eventflow.schemas import SAMPLE, Receipt
-from robosure.contexts.eventflow.service.forms import FORMS
+from robosure.contexts.eventflow.service.forms import FORMS, Form
 from robosure.contexts.eventflow.service.reception import ReceptionService
 from robosure.contexts.eventflow.service.voice import RememberedRobots
 from robosure.platform.http import (
     ApiRouter,
+    Asked,
     Edge,
     IdempotencyKey,
     Principal,
+    Promise,
     RouteClass,
+    at_once,
     edge_of,
     express,
     limited_as,
@@ -61,6 +64,22 @@ def _reception(edge: Edge) -> ReceptionService:
     )
 
 
+def _begin(asked: Asked) -> Promise | None:
+    form = _form_of(asked.content_type)
+    if form is None:
+        return None
+    return asked.edge.kept(ReceptionService, _reception).begin(
+        asked.body,
+        form,
+        principal=asked.principal,
+        correlation_id=asked.request_id,
+    )
+
+
+def _form_of(content_type: str) -> Form | None:
+    return FORMS.get(content_type.partition(";")[0].strip().lower())
+
+
 @router.post(
     "/events",
     summary="Send events",
@@ -69,6 +88,7 @@ def _reception(edge: Edge) -> ReceptionService:
     openapi_extra=_BODY,
 )
 @limited_as(RouteClass.TELEMETRY)
+@at_once(_begin)
 @express
 async def send_events(
     *,
@@ -82,8 +102,7 @@ async def send_events(
     refused event does not keep the others out. While too much waits to be processed,
     none is accepted: `503`, code `overloaded`, with the limit and when to come again.
     """
-    content_type = request.headers.get("content-type", "")
-    form = FORMS.get(content_type.partition(";")[0].strip().lower())
+    form = _form_of(request.headers.get("content-type", ""))
     if form is None:
         raise HTTPException(415, f"send one of {', '.join(FORMS)}")
     service = edge_of(request).kept(ReceptionService, _reception)

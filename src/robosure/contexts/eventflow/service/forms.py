@@ -83,9 +83,8 @@ class Form(NamedTuple):
         """
         if len(body) > _COMMAS_AT_ONCE and body.count(b",") > _COMMAS_AT_ONCE:
             raise TooLarge("too_many_values", limit=_COMMAS_AT_ONCE)
-        plain = self._plain(body)
+        plain = self.read_plain(body)
         if plain is not None:
-            _refuse_too_many(plain)
             return plain
         if not any(letter in body and word in body for letter, word in _NO_JSON):
             with suppress(ValidationError):
@@ -96,8 +95,12 @@ class Form(NamedTuple):
         _refuse_too_many(incoming)
         return [_checked(event) for event in incoming]
 
-    def _plain(self, body: bytes) -> Sequence[Taken] | None:
-        """Return the events if they are plain, and all of one type."""
+    def read_plain(self, body: bytes) -> Sequence[Taken] | None:
+        """Return the events if they are plain, and all of one type.
+
+        Raises:
+            TooLarge: they are more than :data:`EVENTS_AT_ONCE`.
+        """
         if not may_be_plain(body):
             return None
         form = next((form for name, form in _PLAIN_FORMS if name in body), None)
@@ -105,6 +108,8 @@ class Form(NamedTuple):
         for event in events or ():
             if not (is_canonical(event.subject) and is_utc(event.time)):
                 return None
+        if events is not None:
+            _refuse_too_many(events)
         return events
 
 

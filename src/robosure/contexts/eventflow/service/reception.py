@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Final
 from uuid import UUID
 
@@ -15,14 +16,20 @@ from robosure.contexts.eventflow.service.voice import (
     Voice,
     own_source,
 )
+from robosure.kernel.ids import uuid7
 from robosure.kernel.time import Clock
 from robosure.platform.correlation import current
-from robosure.platform.http import Principal
+from robosure.platform.http import Principal, Promise
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import counter
 from robosure.platform.streams import Batch, EventBus
 from robosure.platform.streams.bus import partition_of
-from robosure.platform.streams.ingest import append_parts, identify
+from robosure.platform.streams.ingest import (
+    append_parts,
+    appending,
+    identify,
+    not_taken,
+)
 from robosure.platform.streams.pressure import Pressure
 
 _SUBJECTS: Final = 100_000
@@ -75,7 +82,10 @@ class ReceptionService(LoggerMixin):
         """
         self._pressure.check()
         checked = form.read(body)
-        voice = await self._voice(principal, checked)
+        robots = await self._robots.of(
+            principal.organisation_id, among=_among(principal, checked)
+        )
+        voice = _voice(principal, robots)
         parts, refusals = self._judged(checked, voice)
         accepted = len(checked) - len(refusals)
         told: Iterable[bytes] = ()
@@ -107,6 +117,35 @@ class ReceptionService(LoggerMixin):
             ],
         )
 
+    def begin(
+        self, body: bytes, form: Form, *, principal: Principal, correlation_id: str
+    ) -> Promise | None:
+        """Begin to take in what :meth:`receive` would, if nobody has to be asked.
+
+        None, and nothing is begun, if the events are not all plain, known and theirs.
+
+        Raises:
+            TooLarge: it has too many events.
+            Unavailable: the stream cannot take them; nothing was accepted.
+        """
+        self._pressure.check()
+        events = form.read_plain(body)
+        if not events:
+            return None
+        robots = self._robots.at_hand(
+            principal.organisation_id, among=_among(principal, events)
+        )
+        if robots is None:
+            return None
+        parts, refusals = self._judged(events, _voice(principal, robots))
+        if refusals:
+            return None
+        batch = Batch(uuid7(), correlation_id, self._clock.now(), principal.subject)
+        receipt = Receipt(
+            batch_id=batch.batch_id, accepted=len(events), refused=0, refusals=[]
+        )
+        return Promise(receipt, appending(self._bus, batch, parts), not_taken)
+
     def _judged(
         self, checked: Checked, voice: Voice
     ) -> tuple[dict[int, list[Taken]], dict[int, Refusal]]:
@@ -137,21 +176,6 @@ class ReceptionService(LoggerMixin):
         self._known[subject] = place
         return place
 
-    async def _voice(self, principal: Principal, checked: Checked) -> Voice:
-        """Find out for which robots the principal may speak."""
-        bound = principal.robot_id
-        if principal.organisation_kind == "insurer":
-            robots = None if bound is None else frozenset({str(bound)})
-            return Voice(robots, "bound_to_another_robot")
-        if bound is None:
-            subjects = {e.subject for e in checked if not isinstance(e, Refusal)}
-            own = await self._robots.of(principal.organisation_id, among=subjects)
-            return Voice(own, "robot_not_known")
-        one = frozenset({str(bound)})
-        if one <= await self._robots.of(principal.organisation_id, among=one):
-            return Voice(one, "bound_to_another_robot")
-        return Voice(frozenset(), "robot_not_known")
-
     def _tell(self, batch_id: UUID, refusals: Iterable[Refusal]) -> None:
         codes = [refusal.code for refusal in refusals]
         for code in codes:
@@ -162,3 +186,30 @@ class ReceptionService(LoggerMixin):
             refused=len(codes),
             codes=sorted(set(codes)),
         )
+
+
+def _among(principal: Principal, checked: Checked) -> AbstractSet[str]:
+    """Return of which robots it has to be known whose they are."""
+    if principal.organisation_kind == "insurer":
+        return frozenset()
+    if principal.robot_id is not None:
+        return {str(principal.robot_id)}
+    return {event.subject for event in checked if not isinstance(event, Refusal)}
+
+
+def _voice(principal: Principal, known: frozenset[str]) -> Voice:
+    """Return for which robots the principal may speak, of those that are known.
+
+    Args:
+        principal: who.
+        known: robots of their organisation; of an insurer none need be known.
+    """
+    bound = None if principal.robot_id is None else str(principal.robot_id)
+    one = frozenset[str]() if bound is None else frozenset({bound})
+    if principal.organisation_kind == "insurer":
+        return Voice(one or None, "bound_to_another_robot")
+    if bound is None:
+        return Voice(known, "robot_not_known")
+    if bound in known:
+        return Voice(one, "bound_to_another_robot")
+    return Voice(frozenset(), "robot_not_known")

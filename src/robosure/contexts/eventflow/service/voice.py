@@ -88,6 +88,19 @@ class RememberedRobots:
         self._most = most
         self._fleets: dict[UUID, _Fleet] = {}
 
+    def at_hand(
+        self, organisation_id: UUID, *, among: AbstractSet[str]
+    ) -> frozenset[str] | None:
+        """Return what :meth:`of` would, if nobody has to be asked for it."""
+        if not among:
+            return frozenset()
+        fleet = self._fleets.get(organisation_id)
+        if fleet is None or not among <= fleet.robots:
+            return None
+        age = self._clock.now() - fleet.since
+        fresh = REMEMBERED if fleet.renewing else _RENEWED
+        return fleet.robots if timedelta() <= age < fresh else None
+
     async def of(
         self, organisation_id: UUID, *, among: AbstractSet[str]
     ) -> frozenset[str]:
@@ -97,6 +110,8 @@ class RememberedRobots:
             organisation_id: whose.
             among: ids in canonical form.
         """
+        if not among:
+            return frozenset()
         now = self._clock.now()
         fleet = self._fleets.get(organisation_id)
         age = REMEMBERED if fleet is None else now - fleet.since

@@ -52,8 +52,11 @@ class KafkaBus(LoggerMixin):
         """Make the topic; a group that has committed nothing begins at its start."""
         await self._topics.ensure(topic_of(stream), partitions)
 
-    async def append(self, *records: Record) -> None:
+    def append(self, *records: Record) -> asyncio.Future[None]:
         """Append, together with what else goes to the same broker meanwhile."""
+        return asyncio.ensure_future(self._append(records))
+
+    async def _append(self, records: Sequence[Record]) -> None:
         for record in records:
             topic, partitions = topic_of(record.stream), record.partition + 1
             if not self._topics.known(topic, partitions):

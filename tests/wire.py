@@ -15,7 +15,12 @@ from robosure.platform.http.answering import AnsweringProtocol
 @asynccontextmanager
 async def listening(app: FastAPI) -> AsyncIterator[int]:
     config = uvicorn.Config(
-        app, port=0, http=AnsweringProtocol, lifespan="off", log_config=None
+        app,
+        port=0,
+        http=AnsweringProtocol,
+        lifespan="off",
+        log_config=None,
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     serving_ = asyncio.create_task(server.serve())

@@ -1,0 +1,234 @@
+"""Requests that are answered without a task of their own: most that bring events.
+
+The way through the edge and FastAPI is made for requests that wait, ask others and
+fail; one that does nothing of that spends most of its time on it. So an express route
+may say how it is answered at once: if all that a request needs is at hand, from who
+asks to what it says, and nothing about it is out of the ordinary. Such requests are
+answered by the connection's own protocol, as soon as what they ask for is done.
+
+Only a success is ever answered here. Whatever is not plain takes the ordinary way,
+where it is said what is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple, TypeVar
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.types import Scope
+
+from robosure.kernel.errors import DomainError
+from robosure.platform import tracing
+from robosure.platform.http.edge import Edge
+from robosure.platform.http.express import ExpressLane, written
+from robosure.platform.http.headers import Header, headers_for, is_served
+from robosure.platform.http.limits import (
+    RateLimits,
+    RouteClass,
+    RouteClasses,
+    headers_of,
+)
+from robosure.platform.http.middleware import measured, request_id_of
+from robosure.platform.http.transport import TLS, scheme_of
+from robosure.platform.logging import LoggerMixin
+from robosure.platform.security import Principal
+from robosure.platform.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MARK: Final = "__at_once__"
+_UNCOMMON: Final = frozenset(
+    {b"authorization", b"expect", b"idempotency-key", b"origin", b"upgrade"}
+)
+"""Headers that ask for more than is done here."""
+
+
+class Asked(NamedTuple):
+    """A request of which everything is at hand."""
+
+    edge: Edge
+    principal: Principal
+    request_id: str
+    content_type: str
+    body: bytes
+
+
+class Promise(NamedTuple):
+    """What is answered once something is done.
+
+    Attributes:
+        failure: what is wrong, if it fails.
+    """
+
+    answer: BaseModel
+    once: asyncio.Future[None]
+    failure: Callable[[], DomainError]
+
+
+Promising = Callable[[Asked], Promise | None]
+"""Begins what a request asks for; None, and nothing begun, if it is not plain."""
+
+
+def at_once(promising: Promising) -> Callable[[F], F]:
+    """Answer an express route's plain requests so."""
+
+    def mark(endpoint: F) -> F:
+        setattr(endpoint, _MARK, promising)
+        return endpoint
+
+    return mark
+
+
+class _Lane(NamedTuple):
+    method: str
+    path: str
+    status: int
+    permission: str
+    kind: RouteClass | None
+    promising: Promising
+
+
+class AtOnce(LoggerMixin):
+    """An application's routes that may be answered at once."""
+
+    def __init__(
+        self,
+        app: FastAPI,
+        lanes: Mapping[tuple[str, str], ExpressLane],
+        *,
+        settings: Settings,
+        classes: RouteClasses,
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._tls_only = settings.environment == "production"
+        self._always = headers_for(settings)
+        self._lanes = {
+            (method, path): _Lane(
+                method,
+                path,
+                lane.status,
+                lane.permission,
+                classes.of(method, path),
+                getattr(lane.endpoint, _MARK),
+            )
+            for (method, path), lane in lanes.items()
+            if hasattr(lane.endpoint, _MARK)
+        }
+        self._heads: dict[int, tuple[Sequence[Header], bytes]] = {}
+
+    def may_concern(self, scope: Scope) -> bool:
+        """Whether a request could be answered at once, by its route."""
+        asked = scope["method"], scope["path"]
+        return asked in self._lanes and not scope["query_string"]
+
+    def begin(self, scope: Scope, body: bytes) -> Begun | None:
+        """Begin what a request asks for; None if it has to take the ordinary way."""
+        try:
+            return self._begun(scope, body)
+        except DomainError:
+            return None  # and it will be again
+        except Exception:
+            self.logger.exception("platform.http.at_once_failed", path=scope["path"])
+            return None
+
+    def _begun(self, scope: Scope, body: bytes) -> Begun | None:
+        started = time.perf_counter()
+        lane = self._lanes[scope["method"], scope["path"]]
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if not self._is_plain(scope, headers, body):
+            return None
+        edge: Edge = self._app.state.edge
+        principal = self._principal(edge, headers, lane)
+        if principal is None:
+            return None
+        shares = RateLimits.of(edge).at_hand(scope, lane.kind, principal.subject)
+        if shares is None:
+            return None
+        request_id = request_id_of(headers)
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        asked = Asked(edge, principal, request_id, content_type, body)
+        promise = lane.promising(asked)
+        if promise is None:
+            return None
+        for share in shares:
+            share.spend()
+        scope["state"]["share"] = shares[-1] if shares else None
+        return Begun(lane, promise, scope, request_id, started)
+
+    def answer(self, begun: Begun, always: Sequence[Header], *, last: bool) -> bytes:
+        """Write the answer to what was begun and is done, and measure it.
+
+        Args:
+            begun: the request.
+            always: what the server adds to each answer.
+            last: whether the connection is closed after it.
+        """
+        lane = begun.lane
+        body = written(begun.promise.answer)
+        own = [
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", begun.request_id.encode()),
+            *headers_of(begun.scope),
+        ]
+        if last:
+            own.append((b"connection", b"close"))
+        seconds = time.perf_counter() - begun.started
+        measured(lane.method, lane.path, lane.status, seconds)
+        return b"".join((self._head(lane.status, always), _lines(own), b"\r\n", body))
+
+    def _is_plain(
+        self, scope: Scope, headers: Mapping[bytes, bytes], body: bytes
+    ) -> bool:
+        """Whether nothing that is asked of requests needs a second look."""
+        settings = self._settings
+        return (
+            len(body) <= settings.max_body_bytes
+            and _UNCOMMON.isdisjoint(headers)
+            and not (self._tls_only and scheme_of(scope, settings) != TLS)
+            and (
+                not settings.allowed_hosts
+                or is_served(headers.get(b"host", b""), settings.allowed_hosts)
+            )
+            and not tracing.is_on()
+            and not self._app.dependency_overrides
+        )
+
+    def _principal(
+        self, edge: Edge, headers: Mapping[bytes, bytes], lane: _Lane
+    ) -> Principal | None:
+        """Return whose key it is, if that is remembered and they may."""
+        api_key = headers.get(b"x-api-key", b"").decode("latin-1")
+        now = edge.runtime.clock.now()
+        principal = edge.remembered_keys.at_hand(api_key, now=now)
+        if principal is None or not principal.may(lane.permission):
+            return None
+        return principal
+
+    def _head(self, status: int, always: Sequence[Header]) -> bytes:
+        """Return how answers of a status begin; in the server's part is the time."""
+        kept = self._heads.get(status)
+        if kept is None or kept[0] is not always:
+            line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
+            common = [*always, (b"content-type", b"application/json"), *self._always]
+            kept = self._heads[status] = always, line + _lines(common)
+        return kept[1]
+
+
+class Begun(NamedTuple):
+    """A request whose answer is promised."""
+
+    lane: _Lane
+    promise: Promise
+    scope: Scope
+    request_id: str
+    started: float
+
+
+def _lines(headers: Sequence[Header]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
