@@ -71,6 +71,25 @@ async def test_redis_is_asked_once_for_a_share(redis: Redis) -> None:
     assert 970 <= float(left) <= 973
 
 
+async def test_what_is_at_hand_is_there_until_it_is_spent(redis: Redis) -> None:
+    limiter = Limiter(redis)
+    assert limiter.at_hand(EXACT, "somebody") is None
+    large = Limit("testing", 1_000, seconds=500)
+    await limiter.spend(large, "somebody")
+    # given a share of ten of which one is spent
+    for left in range(9, 0, -1):
+        share = limiter.at_hand(large, "somebody")
+        assert share is not None
+        assert share.left == left
+        share.spend()
+    # then a tenth has to be asked for, as by somebody else and of another quota
+    assert limiter.at_hand(large, "somebody") is None
+    await limiter.spend(large, "somebody")
+    assert limiter.at_hand(large, "somebody else") is None
+    assert limiter.at_hand(Limit("testing", 2_000, seconds=500), "somebody") is None
+    assert limiter.at_hand(large, "somebody") is not None
+
+
 async def test_each_is_counted_alone(redis: Redis) -> None:
     limiter = Limiter(redis)
     assert await spend(limiter, EXACT, 9) == 5

@@ -47,6 +47,21 @@ def test_shortly_before_it_is_forgotten_one_has_to_prove_it_again() -> None:
     assert keys.recall("rbs_one", now=late + 0.79 * REMEMBERED) is principal
 
 
+def test_who_asks_only_what_is_at_hand_is_never_the_one_to_prove_it() -> None:
+    keys, principal = RememberedKeys(), a_principal()
+    keys.remember("rbs_one", principal, now=NOON)
+    late = NOON + 0.8 * REMEMBERED
+
+    assert keys.at_hand("rbs_one", now=NOON + 0.79 * REMEMBERED) is principal
+    # given that it should be proven again, and nobody does
+    assert keys.at_hand("rbs_one", now=late) is None
+    # when one sets out to, then others have it at hand until it is forgotten
+    assert keys.recall("rbs_one", now=late) is None
+    assert keys.at_hand("rbs_one", now=late) is principal
+    assert keys.at_hand("rbs_one", now=NOON + REMEMBERED) is None
+    assert keys.at_hand("rbs_two", now=NOON) is None
+
+
 def test_a_clock_that_was_set_back_does_not_make_it_longer() -> None:
     keys = RememberedKeys()
     keys.remember("rbs_one", a_principal(), now=NOON)
