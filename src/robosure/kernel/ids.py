@@ -45,8 +45,10 @@ def _next() -> int:
     """
     global _last  # noqa: PLW0603 - the monotonic state of this process
     with _lock:
-        fresh = (time.time_ns() // 1_000_000 << 74) | (_bits() << 10 | _bits() & 0x3FF)
-        if fresh >> 74 <= _last >> 74:
+        now = time.time_ns() // 1_000_000
+        if now > _last >> 74:
+            fresh = now << 74 | _bits() << 10 | _bits() & 0x3FF
+        else:
             fresh = _last + 1 + (_bits() & 0xFFFF_FFFF)
         _last = fresh
     high, low = fresh >> 62, fresh & ((1 << 62) - 1)
