@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from unittest.mock import patch
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
@@ -82,9 +83,13 @@ async def test_events_that_follow_one_another_are_taken_together_and_each_once(
 ) -> None:
     # given a reaction to several at once, which one of them makes fail
     taken: list[list[str]] = []
+    ids: set[UUID] = set()
 
-    async def take(session: WriteSession, events: Sequence[Filled]) -> None:
-        names = [event.name for event in events]
+    async def take(
+        session: WriteSession, facts: Sequence[tuple[Filled, Envelope]]
+    ) -> None:
+        names = [event.name for event, _ in facts]
+        ids.update(envelope.event_id for _, envelope in facts)
         taken.append(names)
         for name in names:
             values = {"group": "listening", "what": name, "event_id": uuid7()}
@@ -100,6 +105,7 @@ async def test_events_that_follow_one_another_are_taken_together_and_each_once(
     await reader.drain()
     # then all came in their order, and but for that one each had its effect, once
     assert taken[0] == ["a", "b", "c", "d"]
+    assert len(ids) == 4
     assert await effects_of(db) == ["a", "b", "d"]
     assert [name for name, *_ in await aside_of(db)] == ["c"]
 

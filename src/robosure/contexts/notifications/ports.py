@@ -217,13 +217,18 @@ class RobotsFollowed(Protocol):
         """
         ...
 
-    async def move_to_band(self, robot_id: UUID, band: str, *, at: datetime) -> bool:
-        """Remember the band of a robot's score, if it is the latest.
+    async def move_to_bands(
+        self, scored: Mapping[UUID, tuple[str, datetime]]
+    ) -> Collection[UUID]:
+        """Remember the bands of robots' scores, of those that are the latest.
+
+        Args:
+            scored: the band, and when it was found, by robot.
 
         Returns:
-            Whether that is news; None was known before, or another.
+            The robots of which that is news: none was known before, or another.
 
         Raises:
-            NotYetKnown: nothing was told of the robot yet.
+            NotYetKnown: nothing was told of one of the robots yet.
         """
         ...

@@ -64,8 +64,11 @@ async def _robot_changed(
     )
 
 
-async def _robots_scored(session: WriteSession, events: Sequence[RobotScored]) -> None:
+async def _robots_scored(
+    session: WriteSession, facts: Sequence[tuple[RobotScored, Envelope]]
+) -> None:
     """Keep the latest score of each robot, whichever arrives last."""
+    events = [event for event, _ in facts]
     latest = {
         event.robot_id: event
         for event in sorted(events, key=lambda each: (each.scored_at, each.score_id))

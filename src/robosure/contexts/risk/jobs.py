@@ -19,14 +19,19 @@ from robosure.platform.runtime import Runtime
 _log: Final = DomainLogger("risk", "jobs")
 _TOGETHER: Final = 50
 """How many robots are scored in one transaction."""
-_PER_RUN: Final = 2_000
-"""Robots, and again those that are not done at once; the next run goes on."""
+_A_FEW: Final = 100
+"""Robots of one run, and again those that are not done at once; the next goes on. So
+whatever else is done on the machine has its turns in between.
+"""
+_MANY: Final = 2_000
+"""If so many wait, a run is for all of these, for how long it rests is bounded."""
 
 
 async def _score_stale(runtime: Runtime, *ids: str) -> None:
     waiting = deque([UUID(each) for each in ids] or await _waiting(runtime))
+    most = _MANY if ids or len(waiting) == _MANY else _A_FEW
     scored = 0
-    while waiting and scored < _PER_RUN:
+    while waiting and scored < most:
         together = [waiting.popleft() for _ in range(min(_TOGETHER, len(waiting)))]
         scored += len(together)
         waiting.extend(await _score(runtime, together))
@@ -34,7 +39,7 @@ async def _score_stale(runtime: Runtime, *ids: str) -> None:
 
 async def _waiting(runtime: Runtime) -> Sequence[UUID]:
     async with runtime.database.read() as session:
-        return await stale_robots(session, limit=_PER_RUN)
+        return await stale_robots(session, limit=_MANY)
 
 
 async def _score(runtime: Runtime, robots: Sequence[UUID]) -> Sequence[UUID]:
@@ -62,7 +67,7 @@ async def sum_up_some(session: WriteSession) -> bool:
 score_stale: Final = Job(
     "risk.score_stale",
     _score_stale,
-    every=timedelta(seconds=2),
+    every=timedelta(seconds=1),
     queue="high",
     # A score of a robot costs the same however much arrived of it meanwhile.
     share=0.25,

@@ -23,7 +23,7 @@ from robosure.entrypoints.load.fleet import Fleet
 from robosure.entrypoints.load.latencies import PERCENTILES, Latencies
 from robosure.entrypoints.monitor.exposition import Distribution, Exposition
 
-LOOK_EVERY_SECONDS: Final = 0.02
+LOOK_EVERY_SECONDS: Final = 0.05
 _METRIC: Final = "event_latency_seconds"
 
 

@@ -42,7 +42,7 @@ from robosure.platform.streams.suspects import Suspects
 from robosure.platform.streams.trials import Trials, passing, without
 
 _WAIT_SECONDS: Final = 0.5
-_GATHERING_SECONDS: Final = 0.02
+_GATHERING_SECONDS: Final = 0.05
 """What comes within this time of a lane's last batch is handled together, for most of
 what a small batch costs is its transaction. What comes later is handled at once.
 """

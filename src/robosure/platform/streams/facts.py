@@ -27,7 +27,7 @@ from robosure.platform.tracing import span
 
 E = TypeVar("E", bound=DomainEvent)
 Handler = Callable[[WriteSession, E, Envelope], Awaitable[None]]
-SetHandler = Callable[[WriteSession, Sequence[E]], Awaitable[None]]
+SetHandler = Callable[[WriteSession, Sequence[tuple[E, Envelope]]], Awaitable[None]]
 
 TOLD: Final = TypeAdapter(Told)
 
@@ -58,8 +58,8 @@ def on_several(event: type[E], *, group: str, handler: SetHandler[E]) -> Consume
     what others told.
     """
 
-    async def one(session: WriteSession, fact: E, _envelope: Envelope) -> None:
-        await handler(session, [fact])
+    async def one(session: WriteSession, fact: E, envelope: Envelope) -> None:
+        await handler(session, [(fact, envelope)])
 
     return Consumer(event, group, one, handler)
 
@@ -108,10 +108,10 @@ class Subscription:
         )
         with correlated(because), span(envelope.type, kind=SpanKind.CONSUMER):
             read = adapter(consumer.event).validate_python
-            facts = [read(told.payload) for told in several]
+            facts = [(read(told.payload), told.envelope) for told in several]
             if consumer.together is None:
                 (fact,) = facts
-                await consumer.handler(session, fact, envelope)
+                await consumer.handler(session, *fact)
             else:
                 await consumer.together(session, facts)
             await session.run_sync(attribute_facts)

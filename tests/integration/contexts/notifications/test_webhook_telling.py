@@ -80,9 +80,9 @@ OF_TWO_PARTIES = [
 ]
 
 
-def robot_registered() -> RobotRegistered:
+def robot_registered(robot: UUID = ROBOT) -> RobotRegistered:
     return RobotRegistered(
-        robot_id=ROBOT,
+        robot_id=robot,
         serial_number="UR3-0001",
         model_id=uuid7(),
         manufacturer_id=MAKER,
@@ -94,9 +94,9 @@ def robot_registered() -> RobotRegistered:
     )
 
 
-def robot_scored(band: str, *, minutes: int) -> RobotScored:
+def robot_scored(band: str, *, minutes: int, robot: UUID = ROBOT) -> RobotScored:
     return RobotScored(
-        robot_id=ROBOT,
+        robot_id=robot,
         score_id=uuid7(),
         score=Decimal("61.4"),
         band=band,
@@ -288,6 +288,35 @@ async def test_a_robots_risk_is_told_when_it_moves_into_another_band(
     ]
     assert [each["band"] for each in changes] == ["low", "high", "severe"]
     assert changes[1]["score_id"] == str(scores[2].score_id)
+
+
+async def test_of_many_robots_scored_at_once_each_is_judged_for_itself(
+    world: World, deliver: Delivery
+) -> None:
+    # given robots of which one is not known
+    one, other, unknown = uuid7(), uuid7(), uuid7()
+    await world.endpoint(OFFICE, organisation=MAKER)
+    await tell(world.runtime, robot_registered(one), robot_registered(other))
+    await deliver()
+    # when they are scored, some of them again
+    scores = [
+        robot_scored(band, minutes=minutes, robot=robot)
+        for robot, band, minutes in [
+            (one, "low", 1), (other, "low", 1), (one, "high", 2), (unknown, "low", 1),
+            (other, "low", 2), (one, "low", 3), (other, "severe", 3),
+        ]
+    ]  # fmt: skip
+    await tell(world.runtime, *scores)
+    await deliver()
+    # then what is news of the known is told, each as the fact that it is
+    news = [s for s in scores if s.robot_id != unknown and s is not scores[4]]
+    changes = [
+        json.loads(row.body)["data"]
+        for row in await world.deliveries()
+        if row.event_type == "robot.risk_changed"
+    ]
+    assert [each["score_id"] for each in changes] == [str(s.score_id) for s in news]
+    assert [each["band"] for each in changes] == ["low", "low", "high", "low", "severe"]
 
 
 async def test_a_robot_nobody_knows_yet_is_waited_for(

@@ -13,6 +13,7 @@ import orjson
 import pytest
 from sqlalchemy import delete
 
+from robosure.contexts.risk import jobs
 from robosure.contexts.risk.consumers import batch_handlers
 from robosure.contexts.risk.jobs import score_stale
 from robosure.contexts.risk.repository import stale_robots
@@ -405,6 +406,39 @@ async def test_away_is_told_and_not_blamed_on_robots(
     with pytest.raises(ConnectionError):
         await score_stale.run(robot.runtime, str(robot.id), str(uuid7()))
     assert asked == [2]
+
+
+@pytest.mark.parametrize(("many", "runs"), [(3, [3]), (4, [1, 2, 3])])
+async def test_a_few_robots_are_scored_at_a_time_unless_very_many_wait(
+    *,
+    robot: RobotToScore,
+    deliver: Delivery,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+    many: int,
+    runs: list[int],
+) -> None:
+    # given three robots that are to be scored
+    others = [replace(robot, id=uuid7()) for _ in range(2)]
+    async with robot.database.write() as session:
+        for each in others:
+            publish(session, each.registered())
+    await deliver()
+    for each in (robot, *others):
+        await each.arrive(_hour(each))
+    # when they are, in runs of one robot
+    monkeypatch.setattr(jobs, "_A_FEW", 1)
+    monkeypatch.setattr(jobs, "_TOGETHER", 1)
+    monkeypatch.setattr(jobs, "_MANY", many)
+    found: list[int] = []
+    for _ in runs:
+        await robot.score()
+        found.append(len(await rows(scores)))
+    # then each has its turn, and all at once if so many are many
+    assert found == runs
+    assert {row.robot_id for row in await rows(scores)} == {
+        each.id for each in (robot, *others)
+    }
 
 
 async def test_events_sent_twice_over_http_count_once(

@@ -271,7 +271,7 @@ async def test_robots_are_at_hand_while_nobody_has_to_be_asked_for_them() -> Non
     robots = RememberedRobots(registry, clock)
     assert robots.at_hand(owner, among={one}) is None
     await robots.of(owner, among={one})
-    assert robots.at_hand(owner, among={one}) == {one}
+    assert robots.at_hand(owner, among={one}) == frozenset({one})
     assert robots.at_hand(owner, among={one, other}) is None
     assert robots.at_hand(uuid7(), among={one}) is None
     # when it should be looked up again, then it is at hand once somebody does
@@ -280,13 +280,13 @@ async def test_robots_are_at_hand_while_nobody_has_to_be_asked_for_them() -> Non
     registry.gate = asyncio.Event()
     renewing = asyncio.create_task(robots.of(owner, among={one}))
     await asyncio.sleep(0)
-    assert robots.at_hand(owner, among={one}) == {one}
+    assert robots.at_hand(owner, among={one}) == frozenset({one})
     # and not for longer than it is remembered
     clock.advance(0.2 * REMEMBERED)
     assert robots.at_hand(owner, among={one}) is None
     registry.gate.set()
     await renewing
-    assert robots.at_hand(owner, among={one}) == {one}
+    assert robots.at_hand(owner, among={one}) == frozenset({one})
 
 
 async def test_nobody_is_asked_about_no_robots() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from robosure.contexts.robots.events import RobotChanged, RobotRegistered
 from robosure.kernel.events import DomainEvent
 from robosure.platform.database import WriteSession
 from robosure.platform.jobs import defer
-from robosure.platform.streams import Consumer, Envelope, on
+from robosure.platform.streams import Consumer, Envelope, on, on_several
 
 OfTwoParties = (
     InstalmentPaid | InstalmentFailed | ClaimReported | ClaimDecided | ClaimPaid
@@ -65,14 +65,36 @@ async def _robot_changed(
     await _announce(session, EventType.ROBOT_CHANGED, event, envelope, concerned)
 
 
-async def _robot_scored(
-    session: WriteSession, event: RobotScored, envelope: Envelope
+async def _robots_scored(
+    session: WriteSession, facts: Sequence[tuple[RobotScored, Envelope]]
 ) -> None:
+    """Tell of each score in another band than the one before it."""
     robots = WebhookService.on(session).robots
-    if not await robots.move_to_band(event.robot_id, event.band, at=event.scored_at):
-        return
-    concerned = await robots.followers(event.robot_id)
-    await _announce(session, EventType.ROBOT_RISK_CHANGED, event, envelope, concerned)
+    for several in _once_each(facts):
+        news = await robots.move_to_bands(
+            {event.robot_id: (event.band, event.scored_at) for event, _ in several}
+        )
+        for event, envelope in several:
+            if event.robot_id in news:
+                concerned = await robots.followers(event.robot_id)
+                await _announce(
+                    session, EventType.ROBOT_RISK_CHANGED, event, envelope, concerned
+                )
+
+
+def _once_each(
+    facts: Sequence[tuple[RobotScored, Envelope]],
+) -> Iterator[Sequence[tuple[RobotScored, Envelope]]]:
+    """Split scores, in their order, so that a robot has one in each part at most."""
+    part: dict[UUID, tuple[RobotScored, Envelope]] = {}
+    for fact in facts:
+        robot_id = fact[0].robot_id
+        if robot_id in part:
+            yield list(part.values())
+            part = {}
+        part[robot_id] = fact
+    if part:
+        yield list(part.values())
 
 
 async def _announce(
@@ -104,5 +126,5 @@ consumers: Final[list[Consumer[Any]]] = [
     on(ClaimPaid, group=_GROUP, handler=_of_two_parties),
     on(RobotRegistered, group=_GROUP, handler=_robot_registered),
     on(RobotChanged, group=_GROUP, handler=_robot_changed),
-    on(RobotScored, group=_GROUP, handler=_robot_scored),
+    on_several(RobotScored, group=_GROUP, handler=_robots_scored),
 ]

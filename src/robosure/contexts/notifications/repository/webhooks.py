@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import (
     Select,
+    Uuid,
+    any_,
     bindparam,
     case,
     delete,
@@ -19,7 +21,7 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from robosure.contexts.notifications import tables
 from robosure.contexts.notifications.domain import (
@@ -35,6 +37,7 @@ from robosure.contexts.notifications.domain.health import AT_ONCE, HOLD_AFTER
 from robosure.kernel.errors import InvalidState, NotFound, NotYetKnown
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import WriteSession
+from robosure.platform.database.rows import incoming
 
 MOST_ENDPOINTS: Final = 50
 """How many endpoints an organisation may have."""
@@ -265,42 +268,54 @@ class SqlRobotsFollowed:
 
     async def followers(self, robot_id: UUID) -> Collection[UUID]:
         """Return the organisations that a robot concerns."""
-        await self._require_known(robot_id)
+        await self._require_known([robot_id])
         columns = tables.robot_followers.c
         statement = select(columns.organisation_id).where(columns.robot_id == robot_id)
         return (await self._session.scalars(statement)).all()
 
-    async def move_to_band(self, robot_id: UUID, band: str, *, at: datetime) -> bool:
-        """Remember the band of a robot's score, if it is the latest."""
-        told = {"robot": robot_id, "told_band": band, "told_at": at}
-        before = (await self._session.execute(_move_to_band, told)).one_or_none()
-        if before is None:
-            await self._require_known(robot_id)
-            return False
-        return bool(before.band != band)
+    async def move_to_bands(
+        self, scored: Mapping[UUID, tuple[str, datetime]]
+    ) -> Collection[UUID]:
+        """Remember the bands of robots' scores, of those that are the latest."""
+        told = {
+            "told_of": list(scored),
+            "told_band": [band for band, _ in scored.values()],
+            "told_at": [at for _, at in scored.values()],
+        }
+        moved = (await self._session.execute(_move_to_bands, told)).all()
+        await self._require_known(scored.keys() - {each.robot_id for each in moved})
+        return {each.robot_id for each in moved if each.band != each.told_band}
 
-    async def _require_known(self, robot_id: UUID) -> None:
+    async def _require_known(self, robot_ids: Collection[UUID]) -> None:
+        if not robot_ids:
+            return
         known = select(tables.robots.c.robot_id).where(
-            tables.robots.c.robot_id == robot_id
+            tables.robots.c.robot_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
         )
-        if (await self._session.execute(known)).first() is None:
+        found = (await self._session.scalars(known, {"ids": list(robot_ids)})).all()
+        for robot_id in sorted(set(robot_ids).difference(found)):
             raise NotYetKnown("robot_not_yet_known", robot_id=robot_id)
 
 
-# Composed once, for every score that is found asks it.
+# Composed once, for every score that is found asks it; in one order, so that two who
+# move the same robots wait for each other in turn.
 _robots: Final = tables.robots.c
+_told: Final = incoming(
+    told_of=_robots.robot_id.type,
+    told_band=_robots.band.type,
+    told_at=_robots.scored_at.type,
+)
 _before: Final = (
-    select(_robots.robot_id, _robots.band)
-    .where(
-        _robots.robot_id == bindparam("robot"),
-        or_(_robots.scored_at.is_(None), _robots.scored_at < bindparam("told_at")),
-    )
-    .with_for_update()
+    select(_robots.robot_id, _robots.band, _told.c.told_band, _told.c.told_at)
+    .join_from(tables.robots, _told, _robots.robot_id == _told.c.told_of)
+    .where(or_(_robots.scored_at.is_(None), _robots.scored_at < _told.c.told_at))
+    .order_by(_robots.robot_id)
+    .with_for_update(of=tables.robots)
     .subquery("before")
 )
-_move_to_band: Final = (
+_move_to_bands: Final = (
     update(tables.robots)
     .where(_robots.robot_id == _before.c.robot_id)
-    .values(band=bindparam("told_band"), scored_at=bindparam("told_at"))
-    .returning(_before.c.band)
+    .values(band=_before.c.told_band, scored_at=_before.c.told_at)
+    .returning(_robots.robot_id, _before.c.band, _before.c.told_band)
 )
