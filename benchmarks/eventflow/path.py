@@ -15,6 +15,7 @@ import asyncio
 import platform
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,50 +25,50 @@ import uvloop
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.eventflow import drain, reception, steady, storage
-from benchmarks.eventflow.stage import report
+from benchmarks.eventflow.stage import report, write
 from robosure.entrypoints.stack.servers import embedded_servers
 
 _STORAGE_RUNS: Final = 100
 PARTS: Final = ("reception", "drain", "drain_joints", "steady", "storage")
 
 
-def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
-    """Measure the parts, one after the other."""
-    found: dict[str, Any] = {
-        "machine": {
+def measure(parts: list[str], *, quick: bool) -> Iterator[tuple[str, Any]]:
+    """Measure the parts, one after the other; yield each one's name and figures."""
+    yield (
+        "machine",
+        {
             "cores": psutil.cpu_count(),
             "memory_gib": round(psutil.virtual_memory().total / 2**30),
             "python": platform.python_version(),
-        }
-    }
+        },
+    )
     if "reception" in parts:
         chosen = ["--seconds", "2", "--rounds", "1"] if quick else []
         arguments = reception.parser().parse_args(chosen)
-        found["reception"] = uvloop.run(reception.measure(arguments))
+        yield "reception", uvloop.run(reception.measure(arguments))
     if "drain" in parts:
         chosen = ["--events", "40000"] if quick else ["--workers", "1", "2", "4"]
-        found["drain"] = asyncio.run(drain.measure(drain.parser().parse_args(chosen)))
+        yield "drain", asyncio.run(drain.measure(drain.parser().parse_args(chosen)))
     if "drain_joints" in parts:
         chosen = ["--joints", "6", "--events", "40000" if quick else "200000"]
-        found["drain_of_six_joints"] = asyncio.run(
-            drain.measure(drain.parser().parse_args(chosen))
-        )
+        arguments = drain.parser().parse_args(chosen)
+        yield "drain_of_six_joints", asyncio.run(drain.measure(arguments))
     if "steady" in parts:
         chosen = ["--seconds", "10"] if quick else []
-        found["steady"] = asyncio.run(
-            steady.measure(steady.parser().parse_args(chosen))
-        )
+        arguments = steady.parser().parse_args(chosen)
+        yield "steady", asyncio.run(steady.measure(arguments))
     if "storage" in parts:
         sizes = [1_000, 10_000] if quick else [1_000, 1_000_000, 50_000_000]
-        with (
-            tempfile.TemporaryDirectory(prefix="robosure-bench-") as directory,
-            embedded_servers(Path(directory)) as servers,
-        ):
-            found["storage"] = [
-                asyncio.run(storage.run(servers.database_url, size, _STORAGE_RUNS))
-                for size in sizes
-            ]
-    return found
+        yield "storage", list(_storage(sizes))
+
+
+def _storage(sizes: list[int]) -> Iterator[Any]:
+    with (
+        tempfile.TemporaryDirectory(prefix="robosure-bench-") as directory,
+        embedded_servers(Path(directory)) as servers,
+    ):
+        for size in sizes:
+            yield asyncio.run(storage.run(servers.database_url, size, _STORAGE_RUNS))
 
 
 def main() -> None:
@@ -81,7 +82,13 @@ def main() -> None:
     )
     reader.add_argument("--json", type=Path, help="where to write the figures")
     arguments = reader.parse_args()
-    report(measure(arguments.parts, quick=arguments.quick), arguments.json)
+    found: dict[str, Any] = {}
+    # Told as they come, for the whole takes the better part of an hour.
+    for name, figures in measure(arguments.parts, quick=arguments.quick):
+        found[name] = figures
+        report({name: figures}, None)
+        if arguments.json is not None:
+            write(found, arguments.json)
 
 
 if __name__ == "__main__":

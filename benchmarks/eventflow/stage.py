@@ -207,10 +207,18 @@ class Sample:
 
 def report(document: dict[str, Any], file: Path | None) -> None:
     """Print the figures, and keep them where asked."""
-    text = json.dumps(document, indent=1, default=str)
-    print(text)
+    print(_text(document), flush=True)
     if file is not None:
-        file.write_text(text + "\n", encoding="utf-8")
+        write(document, file)
+
+
+def write(document: dict[str, Any], file: Path) -> None:
+    """Keep the figures."""
+    file.write_text(_text(document) + "\n", encoding="utf-8")
+
+
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, default=str)
 
 
 def _signing_key(directory: Path) -> str:
