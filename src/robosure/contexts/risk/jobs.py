@@ -21,7 +21,8 @@ _TOGETHER: Final = 50
 """How many robots are scored in one transaction."""
 _A_FEW: Final = 100
 """Robots of one run, and again those that are not done at once; the next goes on. So
-whatever else is done on the machine has its turns in between.
+whatever else is done on the machine has its turns in between. Those that fail do not
+count, for they wait the longest, and would be all that is ever tried.
 """
 _MANY: Final = 2_000
 """If so many wait, a run is for all of these, for how long it rests is bounded."""
@@ -33,8 +34,9 @@ async def _score_stale(runtime: Runtime, *ids: str) -> None:
     scored = 0
     while waiting and scored < most:
         together = [waiting.popleft() for _ in range(min(_TOGETHER, len(waiting)))]
-        scored += len(together)
-        waiting.extend(await _score(runtime, together))
+        behind, failed = await _score(runtime, together)
+        waiting.extend(behind)
+        scored += len(together) - failed
 
 
 async def _waiting(runtime: Runtime) -> Sequence[UUID]:
@@ -42,19 +44,28 @@ async def _waiting(runtime: Runtime) -> Sequence[UUID]:
         return await stale_robots(session, limit=_MANY)
 
 
-async def _score(runtime: Runtime, robots: Sequence[UUID]) -> Sequence[UUID]:
-    """Score robots together, or else one by one; return those that are not done."""
+async def _score(
+    runtime: Runtime, robots: Sequence[UUID]
+) -> tuple[Sequence[UUID], int]:
+    """Score robots together, or else one by one.
+
+    Returns:
+        Those that are not done, and how many others failed.
+    """
     try:
         async with runtime.database.write() as session:
-            return await RiskService.on(session).score(robots, at=runtime.clock.now())
+            at = runtime.clock.now()
+            return await RiskService.on(session).score(robots, at=at), 0
     except Exception as error:
         if infrastructure_is_away(error):
             raise
         if len(robots) == 1:
             # One robot must not hold up the others.
             _log.failed("score", robot_id=str(robots[0]))
-            return []
-    return [more for robot in robots for more in await _score(runtime, [robot])]
+            return [], 1
+    outcomes = [await _score(runtime, [robot]) for robot in robots]
+    behind = [robot for each, _ in outcomes for robot in each]
+    return behind, sum(failed for _, failed in outcomes)
 
 
 async def sum_up_some(session: WriteSession) -> bool:

@@ -441,6 +441,36 @@ async def test_a_few_robots_are_scored_at_a_time_unless_very_many_wait(
     }
 
 
+async def test_robots_that_always_fail_leave_the_others_their_turn(
+    robot: RobotToScore,
+    deliver: Delivery,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given a robot that cannot be scored, and one that has waited for less long
+    other = replace(robot, id=uuid7())
+    async with robot.database.write() as session:
+        publish(session, other.registered())
+    await deliver()
+    await robot.arrive(_hour(robot))
+    robot.clock.advance(timedelta(seconds=1))
+    await other.arrive(_hour(other))
+    score = RiskService.score
+
+    async def fail(self: RiskService, robot_ids: Any, **when: Any) -> Any:
+        if robot.id in robot_ids:
+            raise ValueError
+        return await score(self, robot_ids, **when)
+
+    monkeypatch.setattr(RiskService, "score", fail)
+    # when a run is for one robot
+    monkeypatch.setattr(jobs, "_A_FEW", 1)
+    monkeypatch.setattr(jobs, "_TOGETHER", 1)
+    await robot.score()
+    # then it is the other that is scored
+    assert [row.robot_id for row in await rows(scores)] == [other.id]
+
+
 async def test_events_sent_twice_over_http_count_once(
     robot: RobotToScore, rows: Rows, api: ApiClient, deliver: Delivery
 ) -> None:
