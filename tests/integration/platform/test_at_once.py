@@ -22,11 +22,13 @@ from robosure.platform.http import (
     OutputModel,
     Principal,
     Promise,
+    answering,
     at_once,
     express,
     requires,
 )
 from robosure.platform.http.access import authenticate
+from robosure.platform.http.answering import AnsweringProtocol
 from robosure.platform.http.app import build_app
 from robosure.platform.http.edge import Edge
 from robosure.platform.metrics import exposition
@@ -37,6 +39,8 @@ from tests.support import ApiClient, FixedClock
 from tests.wire import listening
 
 KEY: Final = "a-key"
+HEADS: Final = pytest.mark.parametrize("head", ["new", "known"])
+"""Whether a connection's first request had the same head."""
 
 
 class Said(OutputModel):
@@ -153,9 +157,12 @@ class Stage:
         self.edge.remembered_keys.remember(KEY, principal, now=now)
 
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[Client]:
+    async def client(self, *, head: str = "new") -> AsyncIterator[Client]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        yield Client(self, reader, writer)
+        client = Client(self, reader, writer)
+        if head == "known":
+            assert (await client.post(b"first")).way == "at once"
+        yield client
         writer.close()
 
 
@@ -185,8 +192,13 @@ async def a_stage(runtime: Runtime, **settings: Any) -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
-async def served(runtime: Runtime, **settings: Any) -> AsyncIterator[Client]:
-    async with a_stage(runtime, **settings) as stage, stage.client() as client:
+async def served(
+    runtime: Runtime, *, head: str = "new", **settings: Any
+) -> AsyncIterator[Client]:
+    async with (
+        a_stage(runtime, **settings) as stage,
+        stage.client(head=head) as client,
+    ):
         yield client
 
 
@@ -336,23 +348,19 @@ async def test_what_is_traced_or_overridden_takes_the_ordinary_way(
 
 
 async def test_what_comes_in_pieces_is_waited_for_but_not_for_long(
-    runtime: Runtime, clock: FixedClock
+    runtime: Runtime, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = written(b"0123456789")
     async with (
         a_stage(runtime, max_body_bytes=1_000_000) as stage,
         stage.client() as client,
     ):
-        # given a request of which the end comes soon after
+        # given a request of which the end comes in time
+        monkeypatch.setattr(answering, "_WHOLE_SECONDS", 10)
         client.writer.write(request[:-5])
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.01)
         client.writer.write(request[-5:])
         assert (await client.answer()).way == "at once"
-        # or later
-        client.writer.write(request[:-5])
-        await asyncio.sleep(0.1)
-        client.writer.write(request[-5:])
-        assert (await client.answer()).way == "ordinary"
         # or much before it
         large = written(b"x" * 500_000)
         client.writer.write(large[:400_000])
@@ -360,6 +368,12 @@ async def test_what_comes_in_pieces_is_waited_for_but_not_for_long(
         client.writer.write(large[400_000:])
         answer = await client.answer()
         assert (answer.way, '"size":500000' in answer.body) == ("ordinary", True)
+        # or too late
+        monkeypatch.setattr(answering, "_WHOLE_SECONDS", 0.01)
+        client.writer.write(request[:-5])
+        await asyncio.sleep(0.1)
+        client.writer.write(request[-5:])
+        assert (await client.answer()).way == "ordinary"
         assert (await client.post()).way == "at once"
 
 
@@ -375,14 +389,17 @@ async def test_who_asks_whether_to_send_a_body_is_told_to(
         assert (await client.answer()).way == "ordinary"
 
 
+@pytest.mark.parametrize("pause", [0, 0.01])
+@HEADS
 async def test_requests_sent_ahead_are_answered_in_their_order(
-    runtime: Runtime, clock: FixedClock
+    runtime: Runtime, clock: FixedClock, head: str, pause: float
 ) -> None:
-    async with served(runtime) as client:
+    async with served(runtime, head=head) as client:
         client.stage.endpoint.holds = True
         bodies = [b"1", b"not plain", b"333", b"4444"]
         for body in bodies:
             client.writer.write(written(body))
+            await asyncio.sleep(pause)  # so that all come in one piece, or each alone
         answers: list[Answer] = []
         for body in bodies:
             if body != b"not plain":
@@ -399,15 +416,20 @@ async def test_requests_sent_ahead_are_answered_in_their_order(
         assert f'"size":{len(body)}' in answer.body
 
 
+@pytest.mark.parametrize("end", ["fails", "is cancelled"])
 async def test_what_comes_to_nothing_is_told_and_not_tried_again(
-    runtime: Runtime, clock: FixedClock
+    runtime: Runtime, clock: FixedClock, end: str
 ) -> None:
     async with served(runtime) as client:
         client.stage.endpoint.holds = True
-        for end in (failing, cancelling):
+        for _head in ("new", "known"):
             client.writer.write(written(b"hello", X_Request_ID="mine"))
             await until(lambda: bool(client.stage.endpoint.pending))
-            end(client.stage.endpoint.pending.pop())
+            once = client.stage.endpoint.pending.pop()
+            if end == "fails":
+                once.set_exception(RuntimeError("away"))
+            else:
+                once.cancel()
             answer = await client.answer()
             assert (answer.status, '"code":"said_away"' in answer.body) == (503, True)
             assert answer.headers["x-request-id"] == "mine"
@@ -415,13 +437,14 @@ async def test_what_comes_to_nothing_is_told_and_not_tried_again(
         assert (await client.post()).way == "at once"
 
 
+@HEADS
 async def test_a_client_that_has_gone_is_nobodys_trouble(
-    runtime: Runtime, clock: FixedClock
+    runtime: Runtime, clock: FixedClock, head: str
 ) -> None:
     async with a_stage(runtime) as stage:
-        stage.endpoint.holds = True
         with capture_logs() as logs:
-            async with stage.client() as client:
+            async with stage.client(head=head) as client:
+                stage.endpoint.holds = True
                 client.writer.write(written(b"hello"))
                 await until(lambda: bool(stage.endpoint.pending))
             async with stage.client() as client:
@@ -436,6 +459,74 @@ async def test_a_client_that_has_gone_is_nobodys_trouble(
             assert (await client.post()).way == "at once"
 
 
+async def test_a_head_that_comes_again_is_not_parsed_and_says_the_same(
+    runtime: Runtime, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+    begin = AnsweringProtocol.on_message_begin
+
+    def on_message_begin(self: AnsweringProtocol) -> None:
+        parsed.append("a request")
+        begin(self)
+
+    monkeypatch.setattr(AnsweringProtocol, "on_message_begin", on_message_begin)
+    async with served(runtime, rate_limit_write=1_000) as client:
+        await client.post(b"not plain")  # so that shares of limits are there
+        sizes = (9, 10, 11)
+        answers = [await client.post(b"x" * size) for size in sizes]
+        # given that this came once, then it was parsed once
+        assert len(parsed) == 2
+        first, *others = [each.headers for each in answers]
+        for other in others:
+            assert other.keys() == first.keys()
+            own = {"content-length", "date", "ratelimit", "x-request-id"}
+            assert {k for k in other if other[k] != first[k]} <= own
+        # and each was answered for itself
+        assert len({each.headers["x-request-id"] for each in answers}) == 3
+        left = [remaining(each) for each in answers]
+        assert left == [left[0], left[0] - 1, left[0] - 2]
+        for size, each in zip(sizes, answers, strict=True):
+            assert f'"size":{size}' in each.body
+        # when it is not plain, or not whole, it takes the ordinary way as ever
+        assert (await client.post(b"not plain")).way == "ordinary"
+        client.writer.write(written(b"01234")[:-2])
+        await asyncio.sleep(0.1)
+        client.writer.write(b"34")
+        assert (await client.answer()).way == "ordinary"
+        # and other heads are parsed
+        before = len(parsed)
+        await client.post(X_Request_ID="mine")
+        assert len(parsed) == before + 1
+
+
+async def test_what_a_body_holds_is_never_taken_for_a_head(
+    runtime: Runtime, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "_WHOLE_SECONDS", 10)
+    async with a_stage(runtime, max_body_bytes=10_000) as stage:
+        async with stage.client() as client:
+            # given a body that ends with what looks like a request, as a piece
+            looks = written(b"hello", X_API_Key="another")
+            request = written(b"x" * 10 + looks)
+            client.writer.write(request[: -len(looks)])
+            await asyncio.sleep(0.01)
+            client.writer.write(looks)
+            assert (await client.answer()).way == "at once"
+            # when just that comes as a request, then it is one of its own
+            client.writer.write(looks)
+            assert (await client.answer()).status == 401
+        async with stage.client() as client:
+            # also where the body's end came with another request
+            again = written(looks + written(b"hello"))
+            client.writer.write(again[:-20])
+            await asyncio.sleep(0.01)
+            client.writer.write(again[-20:] + written(b"hello"))
+            assert (await client.answer()).way == "at once"
+            assert '"size":5' in (await client.answer()).body
+            client.writer.write(looks)
+            assert (await client.answer()).status == 401
+
+
 async def test_the_connection_is_closed_if_the_client_says_so(
     runtime: Runtime, clock: FixedClock
 ) -> None:
@@ -445,13 +536,14 @@ async def test_the_connection_is_closed_if_the_client_says_so(
         assert await client.reader.read() == b""
 
 
+@HEADS
 async def test_what_was_begun_is_answered_before_the_server_ends(
-    runtime: Runtime, clock: FixedClock
+    runtime: Runtime, clock: FixedClock, head: str
 ) -> None:
     async with AsyncExitStack() as left_open:
         async with a_stage(runtime) as stage:
             # given a request that is under way when the server is told to end
-            client = await left_open.enter_async_context(stage.client())
+            client = await left_open.enter_async_context(stage.client(head=head))
             stage.endpoint.holds = True
             client.writer.write(written(b"hello"))
             await until(lambda: bool(stage.endpoint.pending))
@@ -459,14 +551,6 @@ async def test_what_was_begun_is_answered_before_the_server_ends(
             asyncio.get_running_loop().call_later(0.3, once.set_result, None)
         answer = await client.answer()
     assert (answer.way, answer.headers["connection"]) == ("at once", "close")
-
-
-def failing(once: asyncio.Future[None]) -> None:
-    once.set_exception(RuntimeError("away"))
-
-
-def cancelling(once: asyncio.Future[None]) -> None:
-    once.cancel()
 
 
 def remaining(answer: Answer) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application
@@ -18,8 +18,9 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from robosure.platform.http.at_once import AtOnce, Begun
+from robosure.platform.http.at_once import AtOnce, Begun, Caller
 from robosure.platform.http.express import FAILURE
+from robosure.platform.http.repeated import Head
 
 _HELD_BYTES: Final = 64 * 1024
 """So much at most waits to be written; of a long answer the rest is written at once."""
@@ -29,19 +30,41 @@ _WHOLE_BYTES: Final = 64 * 1024
 """And so much is kept of it meanwhile."""
 
 
+class _Held(NamedTuple):
+    """A request that may be answered at once, as soon as it is whole."""
+
+    cycle: RequestResponseCycle
+    app: ASGI3Application
+    caller: Caller
+
+
+class _Again(NamedTuple):
+    """A request that was answered at once, and the head with which it may come again.
+
+    Nobody but the protocol ever had its cycle, which so serves for the next one too.
+    """
+
+    head: Head
+    held: _Held
+
+
 class AnsweringProtocol(HttpToolsProtocol):
     """HTTP/1.1 as uvicorn speaks it, over a transport that gathers what is written.
 
     A request that may be answered at once is not handed to the application before it is
-    whole, or :data:`_WHOLE_SECONDS` have passed, and mostly not at all.
+    whole, or :data:`_WHOLE_SECONDS` have passed, and mostly not at all. If the next one
+    on the connection has the same head, that is not even parsed.
     """
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        app = cast("object", self.app)  # pyright: ignore[reportUnknownMemberType]  # uvicorn's
-        self._at_once: AtOnce | None = getattr(app, "at_once", None)
-        self._held: tuple[RequestResponseCycle, ASGI3Application] | None = None
+        self._app = cast("ASGI3Application", self.app)  # pyright: ignore[reportUnknownMemberType]  # uvicorn's
+        self._at_once: AtOnce | None = getattr(self._app, "at_once", None)
+        self._held: _Held | None = None
         self._release_timer: asyncio.TimerHandle | None = None
+        self._is_between = True
+        self._begun: _Held | None = None
+        self._again: _Again | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin with a connection."""
@@ -55,43 +78,93 @@ class AnsweringProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; what is still held of a request is not held for long."""
-        super().data_received(data)
+        if not self._is_begun_again(data):
+            self._parse(data)
         if self._held is None:
             return
-        cycle, _ = self._held
-        if len(cycle.body) > _WHOLE_BYTES:
+        if len(self._held.cycle.body) > _WHOLE_BYTES:
             self._release()
         elif self._release_timer is None:
             self._release_timer = self.loop.call_later(_WHOLE_SECONDS, self._release)
 
+    def on_message_begin(self) -> None:
+        """Note that the parser is within a request from now on."""
+        self._is_between = False
+        super().on_message_begin()
+
     def on_message_complete(self) -> None:
         """Answer what is held, and is whole now."""
+        self._is_between = True
         super().on_message_complete()
-        held = self._held
-        if held is not None and not held[0].more_body:
-            self._let_go()
-            self._begin(*held)
+        if self._held is not None and not self._held.cycle.more_body:
+            self._begin_held()
+
+    def _parse(self, data: bytes) -> None:
+        """Let uvicorn parse what came, and keep the head if that was one request."""
+        is_beginning = self._is_between
+        self._forget()
+        super().data_received(data)
+        begun, self._begun = self._begun, None
+        if (
+            begun is not None
+            and begun.cycle is self.cycle
+            and begun.cycle.keep_alive
+            and self.limit_concurrency is None
+            and (is_beginning and self._is_between)
+        ):
+            head = Head.of(data)
+            self._again = None if head is None else _Again(head, begun)
+
+    def _forget(self) -> None:
+        self._begun = self._again = None
+
+    def _is_begun_again(self, data: bytes) -> bool:
+        """Begin what came if its head is that of the last request, or do nothing."""
+        again = self._again
+        if again is None or not self.cycle.response_complete or self.flow.write_paused:
+            return False
+        body = again.head.body_of(data)
+        if body is None:
+            return False
+        self._unset_keepalive_if_required()
+        cycle = again.held.cycle
+        cycle.body = bytearray(body)
+        cycle.response_started = cycle.response_complete = False
+        self._begin(again.held, body)
+        return True
+
+    def _hand_over(self, held: _Held) -> None:
+        """Let the application answer."""
+        self._forget()
+        super()._start_asgi_task(held.cycle, held.app)
 
     def _start_asgi_task(
         self, cycle: RequestResponseCycle, app: ASGI3Application
     ) -> None:
-        if not self._may_be_answered_at_once(cycle):
+        caller = self._caller_of(cycle)
+        if caller is None:
             super()._start_asgi_task(cycle, app)
-        elif cycle.more_body:
-            self._held = cycle, app
-        else:  # it has waited for another request's answer
-            self._begin(cycle, app)
+            return
+        self._held = _Held(cycle, app, caller)
+        if not cycle.more_body:  # it has waited for another request's answer
+            self._begin_held()
 
-    def _may_be_answered_at_once(self, cycle: RequestResponseCycle) -> bool:
-        """Whether to hold a request; not if its client waits, or reads no answers."""
-        return (
-            self._at_once is not None
-            and self._at_once.may_concern(cast("Scope", cycle.scope))
-            and not cycle.waiting_for_100_continue
-            and not self.flow.write_paused
-        )
+    def _caller_of(self, cycle: RequestResponseCycle) -> Caller | None:
+        """Return who asks for what if it may be answered at once.
 
-    def _let_go(self) -> tuple[RequestResponseCycle, ASGI3Application] | None:
+        None also if its client waits to send it, or reads no answers.
+        """
+        scope = cast("Scope", cycle.scope)
+        if (
+            self._at_once is None
+            or not self._at_once.may_concern(scope)
+            or cycle.waiting_for_100_continue
+            or self.flow.write_paused
+        ):
+            return None
+        return self._at_once.caller_of(scope)
+
+    def _let_go(self) -> _Held | None:
         """Hold nothing any more; return what was held."""
         if self._release_timer is not None:
             self._release_timer.cancel()
@@ -103,28 +176,29 @@ class AnsweringProtocol(HttpToolsProtocol):
         """Hand what is held to the application."""
         held = self._let_go()
         if held is not None:
-            super()._start_asgi_task(*held)
+            self._hand_over(held)
 
-    def _begin(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _begin_held(self) -> None:
+        held = self._let_go()
+        if held is not None and self._begin(held, bytes(held.cycle.body)):
+            self._begun = held
+
+    def _begin(self, held: _Held, body: bytes) -> bool:
         """Begin what a whole request asks for, or let the application do it."""
         assert self._at_once is not None  # nosec B101 # noqa: S101 - or nothing is held
-        begun = self._at_once.begin(cast("Scope", cycle.scope), bytes(cycle.body))
+        begun = self._at_once.begin(held.caller, body)
         if begun is None:
-            super()._start_asgi_task(cycle, app)
-        else:
-            begun.promise.once.add_done_callback(partial(self._end, cycle, app, begun))
+            self._hand_over(held)
+            return False
+        begun.promise.once.add_done_callback(partial(self._end, held, begun))
+        return True
 
-    def _end(
-        self,
-        cycle: RequestResponseCycle,
-        app: ASGI3Application,
-        begun: Begun,
-        once: asyncio.Future[None],
-    ) -> None:
+    def _end(self, held: _Held, begun: Begun, once: asyncio.Future[None]) -> None:
         """Answer what was begun; the application says why if it came to nothing."""
+        cycle = held.cycle
         if once.cancelled() or once.exception() is not None:
-            begun.scope["state"][FAILURE] = begun.promise.failure()
-            super()._start_asgi_task(cycle, app)
+            cast("Scope", cycle.scope)["state"][FAILURE] = begun.promise.failure()
+            self._hand_over(held)
             return
         assert self._at_once is not None  # nosec B101 # noqa: S101 - or nothing was begun
         last = not cycle.keep_alive

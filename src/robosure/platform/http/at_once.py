@@ -23,7 +23,9 @@ from pydantic import BaseModel
 from starlette.types import Scope
 
 from robosure.kernel.errors import DomainError
+from robosure.kernel.ids import uuid7_text
 from robosure.platform import tracing
+from robosure.platform.http.address import client_address, source_of
 from robosure.platform.http.edge import Edge
 from robosure.platform.http.express import ExpressLane, written
 from robosure.platform.http.headers import Header, headers_for, is_served
@@ -33,8 +35,9 @@ from robosure.platform.http.limits import (
     RouteClasses,
     headers_of,
 )
-from robosure.platform.http.middleware import measured, request_id_of
+from robosure.platform.http.middleware import measured, presented_id
 from robosure.platform.http.transport import TLS, scheme_of
+from robosure.platform.limits import Share
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.security import Principal
 from robosure.platform.settings import Settings
@@ -93,6 +96,31 @@ class _Lane(NamedTuple):
     promising: Promising
 
 
+class Caller(NamedTuple):
+    """Who asks for what, as a connection and a request's head say it.
+
+    Attributes:
+        source: what its address is counted under.
+        request_id: that it came with, if it did.
+    """
+
+    lane: _Lane
+    api_key: str
+    source: str
+    content_type: str
+    request_id: str | None
+
+
+class Begun(NamedTuple):
+    """A request whose answer is promised."""
+
+    lane: _Lane
+    promise: Promise
+    share: Share | None
+    request_id: str
+    started: float
+
+
 class AtOnce(LoggerMixin):
     """An application's routes that may be answered at once."""
 
@@ -127,39 +155,53 @@ class AtOnce(LoggerMixin):
         asked = scope["method"], scope["path"]
         return asked in self._lanes and not scope["query_string"]
 
-    def begin(self, scope: Scope, body: bytes) -> Begun | None:
+    def caller_of(self, scope: Scope) -> Caller | None:
+        """Read a request's head; None if it has to take the ordinary way."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if not self._is_plain(scope, headers):
+            return None
+        address = client_address(scope, self._settings)
+        return Caller(
+            self._lanes[scope["method"], scope["path"]],
+            headers.get(b"x-api-key", b"").decode("latin-1"),
+            source_of(address),
+            headers.get(b"content-type", b"").decode("latin-1"),
+            presented_id(headers),
+        )
+
+    def begin(self, caller: Caller, body: bytes) -> Begun | None:
         """Begin what a request asks for; None if it has to take the ordinary way."""
         try:
-            return self._begun(scope, body)
+            return self._begun(caller, body)
         except DomainError:
             return None  # and it will be again
         except Exception:
-            self.logger.exception("platform.http.at_once_failed", path=scope["path"])
+            self.logger.exception("platform.http.at_once_failed", path=caller.lane.path)
             return None
 
-    def _begun(self, scope: Scope, body: bytes) -> Begun | None:
+    def _begun(self, caller: Caller, body: bytes) -> Begun | None:
         started = time.perf_counter()
-        lane = self._lanes[scope["method"], scope["path"]]
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        if not self._is_plain(scope, headers, body):
+        if len(body) > self._settings.max_body_bytes or self._is_looked_into():
             return None
+        lane = caller.lane
         edge: Edge = self._app.state.edge
-        principal = self._principal(edge, headers, lane)
-        if principal is None:
+        now = edge.runtime.clock.now()
+        principal = edge.remembered_keys.at_hand(caller.api_key, now=now)
+        if principal is None or not principal.may(lane.permission):
             return None
-        shares = RateLimits.of(edge).at_hand(scope, lane.kind, principal.subject)
+        limits = RateLimits.of(edge)
+        shares = limits.at_hand(lane.kind, caller.source, principal.subject)
         if shares is None:
             return None
-        request_id = request_id_of(headers)
-        content_type = headers.get(b"content-type", b"").decode("latin-1")
-        asked = Asked(edge, principal, request_id, content_type, body)
+        request_id = caller.request_id or uuid7_text()
+        asked = Asked(edge, principal, request_id, caller.content_type, body)
         promise = lane.promising(asked)
         if promise is None:
             return None
         for share in shares:
             share.spend()
-        scope["state"]["share"] = shares[-1] if shares else None
-        return Begun(lane, promise, scope, request_id, started)
+        last = shares[-1] if shares else None
+        return Begun(lane, promise, last, request_id, started)
 
     def answer(self, begun: Begun, always: Sequence[Header], *, last: bool) -> bytes:
         """Write the answer to what was begun and is done, and measure it.
@@ -174,7 +216,7 @@ class AtOnce(LoggerMixin):
         own = [
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", begun.request_id.encode()),
-            *headers_of(begun.scope),
+            *headers_of(begun.share),
         ]
         if last:
             own.append((b"connection", b"close"))
@@ -182,33 +224,21 @@ class AtOnce(LoggerMixin):
         measured(lane.method, lane.path, lane.status, seconds)
         return b"".join((self._head(lane.status, always), _lines(own), b"\r\n", body))
 
-    def _is_plain(
-        self, scope: Scope, headers: Mapping[bytes, bytes], body: bytes
-    ) -> bool:
-        """Whether nothing that is asked of requests needs a second look."""
+    def _is_plain(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether nothing that is asked of heads needs a second look."""
         settings = self._settings
         return (
-            len(body) <= settings.max_body_bytes
-            and _UNCOMMON.isdisjoint(headers)
+            _UNCOMMON.isdisjoint(headers)
             and not (self._tls_only and scheme_of(scope, settings) != TLS)
             and (
                 not settings.allowed_hosts
                 or is_served(headers.get(b"host", b""), settings.allowed_hosts)
             )
-            and not tracing.is_on()
-            and not self._app.dependency_overrides
         )
 
-    def _principal(
-        self, edge: Edge, headers: Mapping[bytes, bytes], lane: _Lane
-    ) -> Principal | None:
-        """Return whose key it is, if that is remembered and they may."""
-        api_key = headers.get(b"x-api-key", b"").decode("latin-1")
-        now = edge.runtime.clock.now()
-        principal = edge.remembered_keys.at_hand(api_key, now=now)
-        if principal is None or not principal.may(lane.permission):
-            return None
-        return principal
+    def _is_looked_into(self) -> bool:
+        """Whether requests leave traces, or are guarded as a test says."""
+        return tracing.is_on() or bool(self._app.dependency_overrides)
 
     def _head(self, status: int, always: Sequence[Header]) -> bytes:
         """Return how answers of a status begin; in the server's part is the time."""
@@ -218,16 +248,6 @@ class AtOnce(LoggerMixin):
             common = [*always, (b"content-type", b"application/json"), *self._always]
             kept = self._heads[status] = always, line + _lines(common)
         return kept[1]
-
-
-class Begun(NamedTuple):
-    """A request whose answer is promised."""
-
-    lane: _Lane
-    promise: Promise
-    scope: Scope
-    request_id: str
-    started: float
 
 
 def _lines(headers: Sequence[Header]) -> bytes:

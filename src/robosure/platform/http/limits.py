@@ -133,15 +133,19 @@ class RateLimits:
             await self._count(scope, limit, subject)
 
     def at_hand(
-        self, scope: Scope, kind: RouteClass | None, subject: UUID
+        self, kind: RouteClass | None, source: str, subject: UUID
     ) -> list[Share] | None:
         """Return what a request would be counted on, to its address and its subject.
 
         None if somebody has to be asked for it first. Nothing is counted yet.
+
+        Args:
+            kind: of the request.
+            source: what its address is counted under.
+            subject: who is proven to ask.
         """
         shares: list[Share] = []
         if kind is not None and kind in self._of_address:
-            source = source_of(client_address(scope, self._settings))
             asked = (self._of_address[kind], source), (self._of_one[kind], subject)
             for limit, who in asked:
                 share = self._limiter.at_hand(limit, who)
@@ -167,12 +171,11 @@ class RateLimits:
         return self._settings.rate_limit_address_factor
 
 
-def headers_of(scope: Scope) -> list[tuple[bytes, bytes]]:
+def headers_of(share: Share | None) -> list[tuple[bytes, bytes]]:
     """Return what an answer says of the limit that was counted last, the closest.
 
     See draft-ietf-httpapi-ratelimit-headers.
     """
-    share = scope["state"].get("share")
     if share is None:
         return []
     return [

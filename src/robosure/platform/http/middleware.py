@@ -76,7 +76,7 @@ class EdgeMiddleware(LoggerMixin):
             return
         headers = dict(scope["headers"])
         scope["scheme"] = scheme_of(scope, self._settings)
-        request_id = request_id_of(headers)
+        request_id = presented_id(headers) or uuid7_text()
         scope.setdefault("state", {})["request_id"] = request_id
         caller = headers.get(b"traceparent", b"").decode("latin-1")
         with (
@@ -170,11 +170,10 @@ def _may_be_answered(scope: Scope) -> bool:
     return scope["scheme"] == "https" or scope["path"] in UNLIMITED
 
 
-def request_id_of(headers: Mapping[bytes, bytes]) -> str:
-    """Return the id that a request came with, if it is one, or a new one."""
+def presented_id(headers: Mapping[bytes, bytes]) -> str | None:
+    """Return the id that a request came with, if it is one."""
     presented = headers.get(b"x-request-id", b"")
-    known = presented and _REQUEST_ID.fullmatch(presented)
-    return presented.decode() if known else uuid7_text()
+    return presented.decode() if _REQUEST_ID.fullmatch(presented) else None
 
 
 def measured(method: str, endpoint: str, status: int, seconds: float) -> None:
@@ -257,7 +256,7 @@ class _Answer:
             headers = [
                 *own,
                 (b"x-request-id", request_id.encode()),
-                *headers_of(self._scope),
+                *headers_of(self._scope["state"].get("share")),
                 *_unsaid(self._always, tuple([name for name, _ in own])),
             ]
             message = {**message, "headers": headers}
