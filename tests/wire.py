@@ -13,7 +13,7 @@ from robosure.platform.http.answering import AnsweringProtocol
 
 
 @asynccontextmanager
-async def listening(app: FastAPI) -> AsyncIterator[int]:
+async def listening(app: FastAPI, *, timeout_keep_alive: int = 5) -> AsyncIterator[int]:
     config = uvicorn.Config(
         app,
         port=0,
@@ -21,6 +21,7 @@ async def listening(app: FastAPI) -> AsyncIterator[int]:
         lifespan="off",
         log_config=None,
         proxy_headers=False,
+        timeout_keep_alive=timeout_keep_alive,
     )
     server = uvicorn.Server(config)
     serving_ = asyncio.create_task(server.serve())

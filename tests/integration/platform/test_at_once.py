@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -167,7 +168,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def a_stage(runtime: Runtime, **settings: Any) -> AsyncIterator[Stage]:
+async def a_stage(
+    runtime: Runtime, *, timeout_keep_alive: int = 5, **settings: Any
+) -> AsyncIterator[Stage]:
     endpoint = Endpoint()
     limits = {"rate_limit_telemetry": 0, "rate_limit_write": 0, "max_body_bytes": 1_000}
     chosen = runtime.settings.model_copy(update=limits | settings)
@@ -185,7 +188,7 @@ async def a_stage(runtime: Runtime, **settings: Any) -> AsyncIterator[Stage]:
         settings=chosen,
     )
     app.state.edge = an_app(runtime, settings=chosen).state.edge
-    async with listening(app) as port:
+    async with listening(app, timeout_keep_alive=timeout_keep_alive) as port:
         stage = Stage(app, port, endpoint)
         stage.remember()
         yield stage
@@ -534,6 +537,24 @@ async def test_the_connection_is_closed_if_the_client_says_so(
         answer = await client.post(Connection="close")
         assert (answer.way, answer.headers["connection"]) == ("at once", "close")
         assert await client.reader.read() == b""
+
+
+async def test_a_connection_is_closed_after_it_was_quiet_and_not_before(
+    runtime: Runtime, clock: FixedClock
+) -> None:
+    async with served(runtime, timeout_keep_alive=1) as client:
+        for _ in range(3):
+            assert (await client.post()).way == "at once"
+            await asyncio.sleep(0.6)
+        client.stage.endpoint.holds = True
+        client.writer.write(written(b"hello"))
+        await asyncio.sleep(1.1)  # which is no quiet, for something is under way
+        client.stage.endpoint.pending.pop().set_result(None)
+        assert (await client.answer()).way == "at once"
+        started = time.monotonic()
+        async with asyncio.timeout(10):
+            assert await client.reader.read() == b""
+        assert time.monotonic() - started > 0.9
 
 
 @HEADS

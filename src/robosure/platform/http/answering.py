@@ -65,11 +65,12 @@ class AnsweringProtocol(HttpToolsProtocol):
         self._is_between = True
         self._begun: _Held | None = None
         self._again: _Again | None = None
+        self._quiet_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin with a connection."""
-        gathering = GatheringTransport(transport, self.loop)
-        super().connection_made(cast("asyncio.Transport", gathering))
+        self._gathering = GatheringTransport(transport, self.loop)
+        super().connection_made(cast("asyncio.Transport", self._gathering))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection, and what was held of a request."""
@@ -99,6 +100,26 @@ class AnsweringProtocol(HttpToolsProtocol):
         if self._held is not None and not self._held.cycle.more_body:
             self._begin_held()
 
+    def on_response_complete(self) -> None:
+        """Wait for the next request; a timer that runs already is left alone."""
+        self._quiet_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection once nothing came for long enough."""
+        seconds = float(self.timeout_keep_alive)
+        if self.cycle.response_complete:
+            seconds -= self.loop.time() - self._quiet_since
+        if seconds <= 0:
+            super().timeout_keep_alive_handler()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                seconds, self.timeout_keep_alive_handler
+            )
+
     def _parse(self, data: bytes) -> None:
         """Let uvicorn parse what came, and keep the head if that was one request."""
         is_beginning = self._is_between
@@ -126,7 +147,6 @@ class AnsweringProtocol(HttpToolsProtocol):
         body = again.head.body_of(data)
         if body is None:
             return False
-        self._unset_keepalive_if_required()
         cycle = again.held.cycle
         cycle.body = bytearray(body)
         cycle.response_started = cycle.response_complete = False
@@ -205,7 +225,7 @@ class AnsweringProtocol(HttpToolsProtocol):
         answer = self._at_once.answer(begun, cycle.default_headers, last=last)
         cycle.response_started = cycle.response_complete = True
         if not cycle.disconnected:
-            self.transport.write(answer)
+            self._gathering.write_whole(answer)
             if last:
                 self.transport.close()
         cycle.on_response()
@@ -234,6 +254,13 @@ class GatheringTransport:
         self._size += len(data)
         if self._size > _HELD_BYTES:
             self._write_held()
+
+    def write_whole(self, data: bytes) -> None:
+        """Write what nothing follows soon, after what is held."""
+        if self._held:
+            self.write(data)
+        else:
+            self._transport.write(data)
 
     def close(self) -> None:
         """Write what is held, and close."""

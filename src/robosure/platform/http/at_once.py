@@ -49,6 +49,8 @@ _UNCOMMON: Final = frozenset(
     {b"authorization", b"expect", b"idempotency-key", b"origin", b"upgrade"}
 )
 """Headers that ask for more than is done here."""
+_OWN: Final = b"content-length: %d\r\nx-request-id: %b\r\n"
+"""An answer's own headers."""
 
 
 class Asked(NamedTuple):
@@ -211,18 +213,15 @@ class AtOnce(LoggerMixin):
             always: what the server adds to each answer.
             last: whether the connection is closed after it.
         """
-        lane = begun.lane
-        body = written(begun.promise.answer)
-        own = [
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", begun.request_id.encode()),
-            *headers_of(begun.share),
-        ]
+        lane, promise, share, request_id, started = begun
+        body = written(promise.answer)
+        own = _OWN % (len(body), request_id.encode())
+        if share is not None:
+            own += _lines(headers_of(share))
         if last:
-            own.append((b"connection", b"close"))
-        seconds = time.perf_counter() - begun.started
-        measured(lane.method, lane.path, lane.status, seconds)
-        return b"".join((self._head(lane.status, always), _lines(own), b"\r\n", body))
+            own += b"connection: close\r\n"
+        measured(lane.method, lane.path, lane.status, time.perf_counter() - started)
+        return b"%b%b\r\n%b" % (self._head(lane.status, always), own, body)
 
     def _is_plain(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
         """Whether nothing that is asked of heads needs a second look."""

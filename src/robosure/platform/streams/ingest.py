@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import Any, Final, NamedTuple, cast
 from uuid import UUID, uuid5
@@ -212,23 +211,18 @@ def not_taken() -> Unavailable:
 
 def written(batch: Batch, part: int, events: Sequence[object]) -> bytes:
     """Write a part of a batch as it travels."""
+    batch_id, correlation_id, received_at, principal = batch
     return _write(
         {
             # As text, for asyncpg's ids are a class of their own.
-            "batch_id": _text(batch.batch_id),
+            "batch_id": str(batch_id),
             "part": part,
-            "received_at": batch.received_at,
-            "correlation_id": batch.correlation_id,
-            "principal": batch.principal and _text(batch.principal),
+            "received_at": received_at,
+            "correlation_id": correlation_id,
+            "principal": principal and str(principal),
             "events": events,
         }
     )
-
-
-@lru_cache(maxsize=1_000)
-def _text(id_: UUID) -> str:
-    """Write an id; the parts of a batch have the same ones."""
-    return str(id_)
 
 
 class _CloudEvent(msgspec.Struct, gc=False):
