@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from zlib import crc32
 
 INGEST: Final = "ingest"
@@ -34,8 +34,7 @@ class BusAwayError(ConnectionError):
     """The bus does not answer; what was asked of it may be tried again as it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What is appended to one partition of a stream."""
 
     stream: str
