@@ -6,6 +6,7 @@ API shows the sum of them all.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from typing import Final
@@ -108,6 +109,29 @@ JOBS: Final = Counter("jobs_total", "Jobs run, by outcome.", ["job", "outcome"])
 def counter(name: str, documentation: str, labels: Sequence[str] = ()) -> Counter:
     """Make a context's own counter; call it once, at module level."""
     return Counter(name, documentation, labels)
+
+
+class Tally:
+    """Adds to a counter once in a turn of the event loop, however often it is told to.
+
+    To add to a counter that several processes share takes longer than to take in an
+    event.
+    """
+
+    def __init__(self, counter: Counter) -> None:
+        """Add to this one, of which the labels are chosen."""
+        self._counter = counter
+        self._count = 0
+
+    def add(self, count: int) -> None:
+        """Add so many, as soon as what is ready to run has run."""
+        if not self._count:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._count += count
+
+    def _tell(self) -> None:
+        count, self._count = self._count, 0
+        self._counter.inc(count)
 
 
 def exposition() -> bytes:

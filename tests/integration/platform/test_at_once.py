@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -528,6 +530,33 @@ async def test_what_a_body_holds_is_never_taken_for_a_head(
             assert '"size":5' in (await client.answer()).body
             client.writer.write(looks)
             assert (await client.answer()).status == 401
+
+
+async def test_nothing_is_left_of_a_connection_that_broke(
+    runtime: Runtime, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[tuple[AnsweringProtocol, Exception | None]] = []
+    lose = AnsweringProtocol.connection_lost
+
+    def connection_lost(self: AnsweringProtocol, exc: Exception | None) -> None:
+        lose(self, exc)
+        lost.append((self, exc))
+
+    monkeypatch.setattr(AnsweringProtocol, "connection_lost", connection_lost)
+    async with served(runtime, head="known") as client:
+        client.stage.endpoint.holds = True
+        client.writer.write(written(b"hello"))
+        await until(lambda: bool(client.stage.endpoint.pending))
+        sock = client.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.writer.close()
+        await until(lambda: bool(lost))
+        client.stage.endpoint.pending.pop().set_result(None)
+        await asyncio.sleep(0.01)
+    ((protocol, why),) = lost
+    assert isinstance(why, ConnectionResetError)
+    # no timer holds it, to look after a client that will never come again
+    assert protocol.timeout_keep_alive_task is None
 
 
 async def test_the_connection_is_closed_if_the_client_says_so(

@@ -15,15 +15,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeVar
+from uuid import UUID
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.types import Scope
 
 from robosure.kernel.errors import DomainError
-from robosure.kernel.ids import uuid7_text
+from robosure.kernel.ids import uuid7
 from robosure.platform import tracing
 from robosure.platform.http.address import client_address, source_of
 from robosure.platform.http.edge import Edge
@@ -54,10 +56,17 @@ _OWN: Final = b"content-length: %d\r\nx-request-id: %b\r\n"
 
 
 class Asked(NamedTuple):
-    """A request of which everything is at hand."""
+    """A request of which everything is at hand.
+
+    Attributes:
+        at: when it came.
+        id: a new one, for what it makes; the request's own too, if it came with none.
+    """
 
     edge: Edge
     principal: Principal
+    at: datetime
+    id: UUID
     request_id: str
     content_type: str
     body: bytes
@@ -195,8 +204,9 @@ class AtOnce(LoggerMixin):
         shares = limits.at_hand(lane.kind, caller.source, principal.subject)
         if shares is None:
             return None
-        request_id = caller.request_id or uuid7_text()
-        asked = Asked(edge, principal, request_id, caller.content_type, body)
+        id_ = uuid7()
+        request_id = caller.request_id or str(id_)
+        asked = Asked(edge, principal, now, id_, request_id, caller.content_type, body)
         promise = lane.promising(asked)
         if promise is None:
             return None

@@ -21,7 +21,7 @@ import orjson
 from robosure.kernel.errors import Unavailable
 from robosure.kernel.ids import uuid7
 from robosure.platform.database.session import WriteSession
-from robosure.platform.metrics import EVENTS_RECEIVED
+from robosure.platform.metrics import EVENTS_RECEIVED, Tally
 from robosure.platform.streams.bus import (
     INGEST,
     BusAwayError,
@@ -31,7 +31,7 @@ from robosure.platform.streams.bus import (
 )
 
 _write: Final = msgspec.json.Encoder().encode
-_RECEIVED: Final = EVENTS_RECEIVED.labels(INGEST)
+_RECEIVED: Final = Tally(EVENTS_RECEIVED.labels(INGEST))
 
 
 class StreamEvent(NamedTuple):
@@ -192,7 +192,7 @@ def appending(
 
     def taken(done: asyncio.Future[None]) -> None:
         if not done.cancelled() and done.exception() is None:
-            _RECEIVED.inc(count)
+            _RECEIVED.add(count)
 
     done = bus.append(
         *[

@@ -27,6 +27,7 @@ from robosure.platform.http import (
     problems,
     requires,
 )
+from robosure.platform.streams import Batch
 
 router = ApiRouter(tags=["events"])
 
@@ -68,12 +69,9 @@ def _begin(asked: Asked) -> Promise | None:
     form = _form_of(asked.content_type)
     if form is None:
         return None
-    return asked.edge.kept(ReceptionService, _reception).begin(
-        asked.body,
-        form,
-        principal=asked.principal,
-        correlation_id=asked.request_id,
-    )
+    batch = Batch(asked.id, asked.request_id, asked.at, asked.principal.subject)
+    reception = asked.edge.kept(ReceptionService, _reception)
+    return reception.begin(asked.body, form, batch=batch, principal=asked.principal)
 
 
 def _form_of(content_type: str) -> Form | None:

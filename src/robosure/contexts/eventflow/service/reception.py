@@ -16,7 +16,6 @@ from robosure.contexts.eventflow.service.voice import (
     Voice,
     own_source,
 )
-from robosure.kernel.ids import uuid7
 from robosure.kernel.time import Clock
 from robosure.platform.correlation import current
 from robosure.platform.http import Principal, Promise
@@ -118,7 +117,7 @@ class ReceptionService(LoggerMixin):
         )
 
     def begin(
-        self, body: bytes, form: Form, *, principal: Principal, correlation_id: str
+        self, body: bytes, form: Form, *, batch: Batch, principal: Principal
     ) -> Promise | None:
         """Begin to take in what :meth:`receive` would, if nobody has to be asked.
 
@@ -140,7 +139,6 @@ class ReceptionService(LoggerMixin):
         parts, refusals = self._judged(events, _voice(principal, robots))
         if refusals:
             return None
-        batch = Batch(uuid7(), correlation_id, self._clock.now(), principal.subject)
         receipt = Receipt(
             batch_id=batch.batch_id, accepted=len(events), refused=0, refusals=[]
         )
