@@ -53,6 +53,8 @@ class Job:
             one run at a time in the whole installation, and after one that took long
             those that follow are left out until it was that part of the time: so the
             busier it is, the rarer, and each does the work of many.
+        gives_way: whether something else needs the machine more now. Then it runs by
+            itself every :data:`_LONGEST_REST` at most.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Job:
     every: timedelta | None = None
     queue: Literal["default", "high"] = "default"
     share: float = 1.0
+    gives_way: Callable[[Runtime], Awaitable[bool]] | None = None
 
     async def perform(self, runtime: Runtime, *ids: str) -> None:
         """Run it, on the platform's behalf."""
@@ -67,11 +70,13 @@ class Job:
             await self.run(runtime, *ids)
 
     async def take_turn(self, runtime: Runtime) -> None:
-        """Run it by itself, or leave it out if it rests."""
+        """Run it by itself, or leave it out if it rests or gives way."""
+        resting = f"robosure:resting:{self.name}"
+        if await runtime.redis.exists(resting) or await self._yields(runtime):
+            return
         if self.share >= 1:
             await self.perform(runtime)
             return
-        resting = f"robosure:resting:{self.name}"
         if not await runtime.redis.set(resting, 1, nx=True, ex=_LONGEST_TURN):
             return
         started = time.perf_counter()
@@ -81,6 +86,13 @@ class Job:
             took = time.perf_counter() - started
             rest = min(took * (1 / self.share - 1), _LONGEST_REST)
             await runtime.redis.set(resting, 1, px=max(1, round(1000 * rest)))
+
+    async def _yields(self, runtime: Runtime) -> bool:
+        if self.gives_way is None or not await self.gives_way(runtime):
+            return False
+        milliseconds = round(1000 * _LONGEST_REST)
+        yielding = f"robosure:yielding:{self.name}"
+        return not await runtime.redis.set(yielding, 1, nx=True, px=milliseconds)
 
 
 Sender = Callable[[Job, tuple[str, ...]], Awaitable[None]]

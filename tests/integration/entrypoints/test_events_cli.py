@@ -17,10 +17,10 @@ import pytest
 import uvicorn
 from sqlalchemy import func, update
 
-from robosure.contexts.eventflow.service.processing import GROUP
 from robosure.kernel.errors import Invalid
 from robosure.kernel.ids import uuid7
 from robosure.platform.runtime import Runtime
+from robosure.platform.streams.bus import INGEST_GROUP
 from robosure.platform.streams.ingest import Batch, written
 from robosure.platform.streams.letters import Letter, dead_letters, put_aside
 from tests.integration.contexts.eventflow.conftest import cloud_event
@@ -82,7 +82,7 @@ class Installation:
             event = cloud_event(number, subject=str(robots[0]))
             batch = Batch(uuid7(), "request-1", self.runtime.clock.now())
             letter = Letter(
-                consumer=GROUP,
+                consumer=INGEST_GROUP,
                 stream="ingest",
                 event_id=str(uuid7()),
                 type=event["type"],
@@ -163,7 +163,7 @@ async def test_what_failed_is_listed_shown_corrected_and_replayed(
     assert str(first) in ran.out
     assert "Invalid: out of range" in ran.out
     (kind,) = (await installation.run("failed", "--kinds", "--json")).document["items"]
-    assert (kind["consumer"], kind["letters"]) == (GROUP, 2)
+    assert (kind["consumer"], kind["letters"]) == (INGEST_GROUP, 2)
     shown = (await installation.run("show", str(first), "--json")).document
     assert shown["event"]["data"] == {"speed": 0.25}
     # when one is corrected from a file, and one in an editor that changes nothing
@@ -220,7 +220,7 @@ async def test_a_replay_that_fails_again_ends_with_one(
         await session.execute(update(dead_letters).values(content=content))
     # when
     async with worked(installation.deliver):
-        ran = await installation.run("replay", "--consumer", GROUP, "--wait")
+        ran = await installation.run("replay", "--consumer", INGEST_GROUP, "--wait")
     # then
     assert ran.status == 1
     assert ran.out.startswith(f"1 waiting.\n  {letter}  KeyError")

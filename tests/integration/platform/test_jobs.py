@@ -17,7 +17,7 @@ from sqlalchemy import func, insert, select
 from structlog.testing import capture_logs
 
 from robosure.kernel.ids import uuid7
-from robosure.platform import housekeeping
+from robosure.platform import housekeeping, jobs
 from robosure.platform.database import Database
 from robosure.platform.http.idempotency import idempotency_keys
 from robosure.platform.jobs import (
@@ -206,6 +206,36 @@ async def test_a_job_with_a_share_of_the_time_runs_once_at_a_time(
     await asyncio.gather(*(job.take_turn(runtime) for _ in range(5)))
 
     assert runs == 1
+
+
+async def test_a_job_gives_way_but_not_for_ever(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = 0
+    busy = True
+
+    async def count(runtime: Runtime, *ids: str) -> None:
+        nonlocal runs
+        runs += 1
+
+    async def is_busy(runtime: Runtime) -> bool:
+        return busy
+
+    monkeypatch.setattr(jobs, "_LONGEST_REST", 1.0)
+    job = Job("testing.yields", count, share=0.99, gives_way=is_busy)
+
+    async def take_turns() -> int:
+        for _ in range(5):
+            await job.take_turn(runtime)
+            await asyncio.sleep(0.01)
+        return runs
+
+    # while something else needs the machine, it runs once in a while
+    assert await take_turns() == 1
+    await until(take_turns, 2)
+    # and then as ever
+    busy = False
+    assert await take_turns() > 3
 
 
 async def test_a_job_that_fails_rests_as_well(runtime: Runtime) -> None:

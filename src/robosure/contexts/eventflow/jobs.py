@@ -13,21 +13,20 @@ from uuid import UUID
 
 from robosure.contexts.eventflow.schemas import EVENT_TYPES
 from robosure.contexts.eventflow.service.evidence import EvidenceService
-from robosure.contexts.eventflow.service.processing import GROUP
 from robosure.contexts.eventflow.service.storage import RetentionService, make_days
 from robosure.kernel.time import SystemClock
 from robosure.platform.database import Database
 from robosure.platform.jobs import Job
 from robosure.platform.runtime import Runtime
 from robosure.platform.settings import Settings
-from robosure.platform.streams.bus import INGEST
+from robosure.platform.streams.bus import INGEST, INGEST_GROUP
 
 
 async def _extract(runtime: Runtime, *ids: str) -> None:
     service = EvidenceService(runtime.database, runtime.files, runtime.clock)
     # Telemetry that was accepted before the request, and waits, is evidence too.
     waiting = await runtime.bus.backlog(
-        INGEST, GROUP, partitions=runtime.settings.event_partitions
+        INGEST, INGEST_GROUP, partitions=runtime.settings.event_partitions
     )
     await service.extract_due(among=[UUID(i) for i in ids], due_before=waiting.oldest)
 

@@ -15,6 +15,7 @@ from robosure.platform.jobs import Job
 from robosure.platform.logging import DomainLogger
 from robosure.platform.outages import infrastructure_is_away
 from robosure.platform.runtime import Runtime
+from robosure.platform.streams.bus import INGEST, INGEST_GROUP
 
 _log: Final = DomainLogger("risk", "jobs")
 _TOGETHER: Final = 50
@@ -26,6 +27,8 @@ count, for they wait the longest, and would be all that is ever tried.
 """
 _MANY: Final = 2_000
 """If so many wait, a run is for all of these, for how long it rests is bounded."""
+_IN_TIME: Final = timedelta(seconds=2)
+"""Telemetry that waits for longer has a flood before it."""
 
 
 async def _score_stale(runtime: Runtime, *ids: str) -> None:
@@ -75,6 +78,15 @@ async def sum_up_some(session: WriteSession) -> bool:
     return bool(await robots_to_sum(session, limit=1))
 
 
+async def _is_behind(runtime: Runtime) -> bool:
+    """Whether so much telemetry waits that a score is out of date when it is made."""
+    partitions = runtime.settings.event_partitions
+    waiting = await runtime.bus.backlog(INGEST, INGEST_GROUP, partitions=partitions)
+    if waiting.oldest is None:
+        return False
+    return runtime.clock.now() - waiting.oldest > _IN_TIME
+
+
 score_stale: Final = Job(
     "risk.score_stale",
     _score_stale,
@@ -82,4 +94,5 @@ score_stale: Final = Job(
     queue="high",
     # A score of a robot costs the same however much arrived of it meanwhile.
     share=0.25,
+    gives_way=_is_behind,
 )

@@ -18,6 +18,8 @@ from zlib import crc32
 
 INGEST: Final = "ingest"
 """The stream of events from outside."""
+INGEST_GROUP: Final = "eventflow.ingest"
+"""Who stores them, and gives them their effects."""
 
 
 def events_of(context: str) -> str:

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from sqlalchemy import func, select, update
 
-from robosure.contexts.eventflow.service.processing import GROUP, EventProcessor
+from robosure.contexts.eventflow.service.processing import EventProcessor
 from robosure.contexts.eventflow.tables import batches, events
 from robosure.contexts.policies.consumers import consumers as policies_consumers
 from robosure.contexts.policies.tables import organisations
@@ -23,6 +23,7 @@ from robosure.platform.database import Database
 from robosure.platform.outbox import outbox
 from robosure.platform.runtime import Runtime
 from robosure.platform.streams import Postman, subscriptions
+from robosure.platform.streams.bus import INGEST_GROUP
 from robosure.platform.streams.facts import Subscription
 from robosure.platform.streams.inbox import inbox
 from robosure.platform.streams.ingest import Batch, read, written
@@ -94,7 +95,11 @@ async def test_they_are_listed_filtered_and_counted_by_kind(
     *_, three = await fail(runtime, robot, 3, error=KeyError("cycle"))
     # then the last is first
     assert await listed(world) == [three, two, one]
-    assert await listed(world, consumer=GROUP, status="waiting") == [three, two, one]
+    assert await listed(world, consumer=INGEST_GROUP, status="waiting") == [
+        three,
+        two,
+        one,
+    ]
     assert await listed(world, subject=str(robot), limit="1") == [three]
     assert await listed(world, type="robots.RobotRegistered") == []
     assert await listed(world, status="discarded") == []
@@ -105,7 +110,7 @@ async def test_they_are_listed_filtered_and_counted_by_kind(
     assert await listed(world, traceback_digest=shown["traceback_digest"]) != []
     kinds = answered(await world.admin.get("/dead-letters/kinds"))["items"]
     assert sum(each["letters"] for each in kinds) == 3
-    assert {each["consumer"] for each in kinds} == {GROUP}
+    assert {each["consumer"] for each in kinds} == {INGEST_GROUP}
 
 
 async def test_an_organisation_sees_its_own_robots_and_changes_none(

@@ -16,13 +16,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from robosure.contexts.eventflow.service.processing import GROUP
 from robosure.contexts.eventflow.tables import batches, events, subject_counts
 from robosure.kernel.errors import Unavailable
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import Database, WriteSession
 from robosure.platform.streams import EventBus, Reader, engine
-from robosure.platform.streams.bus import INGEST, Record
+from robosure.platform.streams.bus import INGEST, INGEST_GROUP, Record
 from robosure.platform.streams.ingest import identify, key_of
 from robosure.platform.streams.letters import dead_letters
 from robosure.platform.streams.redis_bus import RedisBus, RedisLane
@@ -378,7 +377,7 @@ async def test_an_entry_that_nobody_can_read_is_put_aside(
         ("unreadable", "{"),
         ("unreadable", '{"events": [{}]}'),
     }
-    waiting = await bus.backlog(INGEST, GROUP, partitions=PARTITIONS)
+    waiting = await bus.backlog(INGEST, INGEST_GROUP, partitions=PARTITIONS)
     assert waiting.entries == 0
 
 

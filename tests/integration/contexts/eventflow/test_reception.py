@@ -12,7 +12,6 @@ from uuid import UUID
 import httpx
 import pytest
 
-from robosure.contexts.eventflow.service.processing import GROUP
 from robosure.contexts.eventflow.tables import events
 from robosure.contexts.identity.tables import api_keys
 from robosure.contexts.robots.events import RobotRegistered
@@ -21,7 +20,7 @@ from robosure.kernel.money import Money
 from robosure.platform.database import Database
 from robosure.platform.events import publish
 from robosure.platform.runtime import Runtime
-from robosure.platform.streams.bus import INGEST
+from robosure.platform.streams.bus import INGEST, INGEST_GROUP
 from tests.integration.contexts.eventflow.conftest import (
     ROBOT,
     cloud_event,
@@ -72,7 +71,7 @@ def refused(answer: httpx.Response) -> dict[int, str]:
 async def waiting(runtime: Runtime) -> int:
     """How many entries wait to be processed."""
     partitions = runtime.settings.event_partitions
-    backlog = await runtime.bus.backlog(INGEST, GROUP, partitions=partitions)
+    backlog = await runtime.bus.backlog(INGEST, INGEST_GROUP, partitions=partitions)
     return backlog.entries
 
 

@@ -9,11 +9,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import insert, update
 
-from robosure.contexts.eventflow.service.processing import GROUP, EventProcessor
+from robosure.contexts.eventflow.service.processing import EventProcessor
 from robosure.contexts.eventflow.tables import batches, events
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import Database
 from robosure.platform.outbox import outbox
+from robosure.platform.streams.bus import INGEST_GROUP
 from robosure.platform.streams.inbox import inbox
 from robosure.platform.streams.ingest import read, written
 from robosure.platform.streams.letters import dead_letters, put_aside
@@ -146,7 +147,7 @@ async def test_an_event_that_failed_is_followed_to_its_dead_letter(
     assert trace["received"]["part"] == 3
     assert trace["received"]["correlation_id"] == "request-9"
     (letter,) = trace["dead_letters"]
-    assert letter["consumer"] == GROUP
+    assert letter["consumer"] == INGEST_GROUP
     assert letter["error"] == "ValueError: no such joint"
     assert (letter["attempts"], letter["status"]) == (2, "waiting")
     # and once it was given up, that too

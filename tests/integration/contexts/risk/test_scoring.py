@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,7 @@ from robosure.kernel.ids import uuid7
 from robosure.platform.outbox import outbox
 from robosure.platform.runtime import Runtime
 from robosure.platform.streams import StreamEvent, publish
+from robosure.platform.streams.bus import INGEST, INGEST_GROUP, Record
 from tests.integration.contexts.risk.conftest import (
     STORED,
     SUMMED,
@@ -469,6 +470,25 @@ async def test_robots_that_always_fail_leave_the_others_their_turn(
     await robot.score()
     # then it is the other that is scored
     assert [row.robot_id for row in await rows(scores)] == [other.id]
+
+
+async def test_scoring_gives_way_while_telemetry_waits_for_long(
+    runtime: Runtime, clock: FixedClock
+) -> None:
+    async def gives_way() -> bool:
+        assert score_stale.gives_way is not None
+        return await score_stale.gives_way(runtime)
+
+    clock.set(datetime.now(UTC))  # as Redis has it, which says when an entry came
+    await runtime.bus.declare(INGEST, INGEST_GROUP, partitions=4)
+    assert not await gives_way()
+    await runtime.bus.append(Record(INGEST, b"{}", 2))
+    assert not await gives_way()
+    clock.advance(timedelta(seconds=3))
+    assert await gives_way()
+    async with runtime.bus.lanes(INGEST, INGEST_GROUP, partitions=4) as lanes:
+        await lanes[2].acknowledge(await lanes[2].read(10))
+    assert not await gives_way()
 
 
 async def test_events_sent_twice_over_http_count_once(

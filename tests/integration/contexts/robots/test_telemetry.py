@@ -8,11 +8,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from robosure.contexts.eventflow.service.processing import GROUP
 from robosure.contexts.robots.service import seed
 from robosure.kernel.ids import uuid7
 from robosure.platform.runtime import Runtime
-from robosure.platform.streams.bus import INGEST
+from robosure.platform.streams.bus import INGEST, INGEST_GROUP
 from tests.integration.contexts.robots.conftest import PROFILE, KeyOf
 from tests.support import ApiClient, Delivery, code_of
 
@@ -24,7 +23,7 @@ ROW = "2022-10-26T08:17:21Z;1,5;;7\n"
 async def waiting(runtime: Runtime) -> int:
     """How many entries wait to be processed."""
     partitions = runtime.settings.event_partitions
-    backlog = await runtime.bus.backlog(INGEST, GROUP, partitions=partitions)
+    backlog = await runtime.bus.backlog(INGEST, INGEST_GROUP, partitions=partitions)
     return backlog.entries
 
 

@@ -8,11 +8,11 @@ from sqlalchemy import func, select
 
 from robosure.contexts.eventflow.queries.sight import Sight
 from robosure.contexts.eventflow.schemas import CountsOut
-from robosure.contexts.eventflow.service.processing import GROUP
 from robosure.contexts.eventflow.tables import subject_counts
 from robosure.kernel.errors import NotFound
 from robosure.platform.database import ReadSession
 from robosure.platform.http import Principal
+from robosure.platform.streams.bus import INGEST_GROUP
 from robosure.platform.streams.letters import dead_letters
 
 
@@ -34,7 +34,7 @@ class CountQueries:
         counting = select(subject_counts).where(subject_counts.c.subject == subject)
         counted = (await self._session.execute(counting)).one_or_none()
         failing = select(func.count()).where(
-            dead_letters.c.consumer == GROUP,
+            dead_letters.c.consumer == INGEST_GROUP,
             dead_letters.c.subject == str(subject),
             dead_letters.c.status != "replayed",
         )

@@ -23,12 +23,12 @@ from robosure.contexts.eventflow.schemas import (
     TraceLetterOut,
     TraceOut,
 )
-from robosure.contexts.eventflow.service.processing import GROUP
 from robosure.contexts.eventflow.tables import batches
 from robosure.kernel.errors import NotFound
 from robosure.platform.database import ReadSession
 from robosure.platform.http import Principal
 from robosure.platform.outbox import outbox
+from robosure.platform.streams.bus import INGEST_GROUP
 from robosure.platform.streams.inbox import inbox
 from robosure.platform.streams.letters import dead_letters
 
@@ -122,7 +122,7 @@ class TraceQueries:
 
     async def _letters_of_event(self, uid: UUID) -> _Letters | None:
         statement = select(dead_letters).where(
-            dead_letters.c.consumer == GROUP,
+            dead_letters.c.consumer == INGEST_GROUP,
             dead_letters.c.event_id == str(uid),
             self._sight.of_text(dead_letters.c.subject),
         )

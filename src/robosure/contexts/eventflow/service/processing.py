@@ -19,11 +19,9 @@ from robosure.platform.database import WriteSession
 from robosure.platform.metrics import counter
 from robosure.platform.outbox import attribute_facts
 from robosure.platform.streams import Batch, BatchHandler, Incoming, Letter, StreamEvent
-from robosure.platform.streams.bus import INGEST, Entry
+from robosure.platform.streams.bus import INGEST, INGEST_GROUP, Entry
 from robosure.platform.streams.ingest import read, written
 
-GROUP: Final = "eventflow.ingest"
-"""The consumer group that takes events in."""
 _WARY: Final = 100
 """For so many transactions after a repeat, others are likely to follow."""
 REPEATED: Final = counter(
@@ -35,7 +33,7 @@ class EventProcessor:
     """What incoming events go through: stored once, counted, handed on if new."""
 
     stream = INGEST
-    group = GROUP
+    group = INGEST_GROUP
 
     def __init__(self, handlers: Sequence[BatchHandler]) -> None:
         self._handlers = handlers
@@ -82,7 +80,7 @@ class EventProcessor:
         """Write an event down, as a batch of its own."""
         event = item.event
         return Letter(
-            consumer=GROUP,
+            consumer=INGEST_GROUP,
             stream=INGEST,
             event_id=str(UUID(event.key)),
             type=event.type,
