@@ -467,11 +467,11 @@ async def test_a_client_that_has_gone_is_nobodys_trouble(
 async def test_a_head_that_comes_again_is_not_parsed_and_says_the_same(
     runtime: Runtime, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parsed: list[str] = []
+    parsed: list[AnsweringProtocol] = []
     begin = AnsweringProtocol.on_message_begin
 
     def on_message_begin(self: AnsweringProtocol) -> None:
-        parsed.append("a request")
+        parsed.append(self)
         begin(self)
 
     monkeypatch.setattr(AnsweringProtocol, "on_message_begin", on_message_begin)
@@ -481,6 +481,7 @@ async def test_a_head_that_comes_again_is_not_parsed_and_says_the_same(
         answers = [await client.post(b"x" * size) for size in sizes]
         # given that this came once, then it was parsed once
         assert len(parsed) == 2
+        assert parsed[-1].cycle.body == b""  # of which nothing is kept
         first, *others = [each.headers for each in answers]
         for other in others:
             assert other.keys() == first.keys()

@@ -225,6 +225,7 @@ class AnsweringProtocol(HttpToolsProtocol):
         last = not cycle.keep_alive
         answer = self._at_once.answer(begun, cycle.default_headers, last=last)
         cycle.response_started = cycle.response_complete = True
+        cycle.body.clear()  # the connection may be quiet for long
         if not cycle.disconnected:
             self._gathering.write_whole(answer)
             if last:
