@@ -124,9 +124,10 @@ class Engine(LoggerMixin, Generic[Item]):
         try:
             while not released.is_set():
                 try:
-                    taken = await self._take(tenure, wait=_WAIT_SECONDS)
+                    limit = self._limit  # as of now, for what is taken changes it
+                    taken = await self._take(tenure, limit, wait=_WAIT_SECONDS)
                     failures = 0
-                    if 0 < taken < self._limit:
+                    if 0 < taken < limit:
                         await _pause(released, _GATHERING_SECONDS)
                 except _ReleasedError:
                     return
@@ -151,7 +152,7 @@ class Engine(LoggerMixin, Generic[Item]):
         tenure = self._tenure(lane, asyncio.Event())
         handled = 0
         lane.rewind()
-        while taken := await self._take(tenure, wait=0):
+        while taken := await self._take(tenure, self._limit, wait=0):
             handled += taken
         return handled
 
@@ -164,9 +165,9 @@ class Engine(LoggerMixin, Generic[Item]):
         limit = int(self._items_at_once / self._items_per_entry)
         return max(1, min(limit, _MOST_ENTRIES))
 
-    async def _take(self, tenure: _Tenure, *, wait: float) -> int:
+    async def _take(self, tenure: _Tenure, limit: int, *, wait: float) -> int:
         """Read and handle; what is not begun when the lane is released stays there."""
-        entries = await tenure.lane.read(self._limit, wait=wait)
+        entries = await tenure.lane.read(limit, wait=wait)
         for part in _micro_batches(entries):
             if tenure.released.is_set():
                 break

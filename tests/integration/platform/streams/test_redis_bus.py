@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from robosure.platform.database import Database
-from robosure.platform.streams import Engine
+from robosure.platform.streams import Engine, engine
 from robosure.platform.streams.bus import Backlog, BusAwayError, Record
 from robosure.platform.streams.leases import Leases
 from robosure.platform.streams.redis_bus import RedisBus, key_of
@@ -63,6 +63,25 @@ async def test_after_redis_was_wiped_the_group_is_made_again_from_the_beginning(
         # then nothing of it is passed over
         await until(lambda: marked(db), [("a", 0), ("a", 1), ("a", 2)])
         await until(lambda: bus.backlog(buses.stream, GROUP, partitions=1), NOTHING)
+
+
+async def test_nothing_is_waited_for_after_a_full_batch_that_proved_to_be_small(
+    db: Database, buses: Buses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given that what follows a batch that was not full would be waited for very long
+    monkeypatch.setattr(engine, "_GATHERING_SECONDS", 60)
+    bus = buses.open()
+    await bus.declare(buses.stream, GROUP)
+    await append_each(bus, buses.stream, [event("a", number) for number in range(3)])
+    # when one entry is read, for it may hold a hundred events, and holds but one
+    worker = Engine(db, Marking(buses.stream), items_at_once=100)
+    async with running(
+        lambda stop: bus.serve(
+            buses.stream, GROUP, partitions=1, work=worker.work, stop=stop
+        )
+    ):
+        # then the next are read at once
+        await until(lambda: count(db), 3)
 
 
 async def test_an_answer_that_is_lost_on_its_way_takes_nothing_with_it(
