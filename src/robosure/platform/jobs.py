@@ -71,12 +71,12 @@ class Job:
 
     async def take_turn(self, runtime: Runtime) -> None:
         """Run it by itself, or leave it out if it rests or gives way."""
-        resting = f"robosure:resting:{self.name}"
-        if await runtime.redis.exists(resting) or await self._yields(runtime):
+        if await self._yields(runtime):
             return
         if self.share >= 1:
             await self.perform(runtime)
             return
+        resting = f"robosure:resting:{self.name}"
         if not await runtime.redis.set(resting, 1, nx=True, ex=_LONGEST_TURN):
             return
         started = time.perf_counter()

@@ -15,7 +15,7 @@ from robosure.platform.jobs import Job
 from robosure.platform.logging import DomainLogger
 from robosure.platform.outages import infrastructure_is_away
 from robosure.platform.runtime import Runtime
-from robosure.platform.streams.bus import INGEST, INGEST_GROUP
+from robosure.platform.streams.bus import INGEST, INGEST_GROUP, BusAwayError
 
 _log: Final = DomainLogger("risk", "jobs")
 _TOGETHER: Final = 50
@@ -81,7 +81,10 @@ async def sum_up_some(session: WriteSession) -> bool:
 async def _is_behind(runtime: Runtime) -> bool:
     """Whether so much telemetry waits that a score is out of date when it is made."""
     partitions = runtime.settings.event_partitions
-    waiting = await runtime.bus.backlog(INGEST, INGEST_GROUP, partitions=partitions)
+    try:
+        waiting = await runtime.bus.backlog(INGEST, INGEST_GROUP, partitions=partitions)
+    except BusAwayError:  # then none comes, and what came can be scored
+        return False
     if waiting.oldest is None:
         return False
     return runtime.clock.now() - waiting.oldest > _IN_TIME

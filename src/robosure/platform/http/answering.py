@@ -1,4 +1,4 @@
-"""How answers are written to a connection: each in one piece, together with others.
+"""What uvicorn leaves to be saved on a connection: writes, tasks, and heads read again.
 
 An answer is made in two parts, its head and its body, and uvicorn writes each when it
 is made. To write is to call the kernel, which wakes up who waits for the answer; for a

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy import delete
 
 from robosure.contexts.risk import jobs
@@ -25,6 +26,7 @@ from robosure.platform.outbox import outbox
 from robosure.platform.runtime import Runtime
 from robosure.platform.streams import StreamEvent, publish
 from robosure.platform.streams.bus import INGEST, INGEST_GROUP, Record
+from robosure.platform.streams.redis_bus import RedisBus
 from tests.integration.contexts.risk.conftest import (
     STORED,
     SUMMED,
@@ -261,8 +263,13 @@ async def test_batches_of_several_robots_in_any_order_do_not_deadlock(
     assert sum(chunk.samples for chunk in await rows(chunks)) == 6 * 6 * 20
 
 
+@pytest.mark.parametrize("robots_of_a_run", [100, 1])
 async def test_one_robot_that_cannot_be_scored_does_not_hold_up_the_others(
-    robot: RobotToScore, rows: Rows, monkeypatch: pytest.MonkeyPatch, deliver: Delivery
+    robot: RobotToScore,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+    deliver: Delivery,
+    robots_of_a_run: int,
 ) -> None:
     # given two robots, the longer waiting of which cannot be scored
     other = replace(robot, id=uuid7())
@@ -280,6 +287,8 @@ async def test_one_robot_that_cannot_be_scored_does_not_hold_up_the_others(
         return await score(self, robot_ids, **when)
 
     monkeypatch.setattr(RiskService, "score", fail)
+    monkeypatch.setattr(jobs, "_A_FEW", robots_of_a_run)
+    monkeypatch.setattr(jobs, "_TOGETHER", min(robots_of_a_run, 50))
     # when
     await robot.score()
     # then the other one is
@@ -442,36 +451,6 @@ async def test_a_few_robots_are_scored_at_a_time_unless_very_many_wait(
     }
 
 
-async def test_robots_that_always_fail_leave_the_others_their_turn(
-    robot: RobotToScore,
-    deliver: Delivery,
-    rows: Rows,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # given a robot that cannot be scored, and one that has waited for less long
-    other = replace(robot, id=uuid7())
-    async with robot.database.write() as session:
-        publish(session, other.registered())
-    await deliver()
-    await robot.arrive(_hour(robot))
-    robot.clock.advance(timedelta(seconds=1))
-    await other.arrive(_hour(other))
-    score = RiskService.score
-
-    async def fail(self: RiskService, robot_ids: Any, **when: Any) -> Any:
-        if robot.id in robot_ids:
-            raise ValueError
-        return await score(self, robot_ids, **when)
-
-    monkeypatch.setattr(RiskService, "score", fail)
-    # when a run is for one robot
-    monkeypatch.setattr(jobs, "_A_FEW", 1)
-    monkeypatch.setattr(jobs, "_TOGETHER", 1)
-    await robot.score()
-    # then it is the other that is scored
-    assert [row.robot_id for row in await rows(scores)] == [other.id]
-
-
 async def test_scoring_gives_way_while_telemetry_waits_for_long(
     runtime: Runtime, clock: FixedClock
 ) -> None:
@@ -489,6 +468,13 @@ async def test_scoring_gives_way_while_telemetry_waits_for_long(
     async with runtime.bus.lanes(INGEST, INGEST_GROUP, partitions=4) as lanes:
         await lanes[2].acknowledge(await lanes[2].read(10))
     assert not await gives_way()
+
+
+async def test_scoring_goes_on_while_the_bus_is_away(runtime: Runtime) -> None:
+    assert score_stale.gives_way is not None
+    async with Redis.from_url("redis://127.0.0.1:1") as nobody:
+        away = replace(runtime, bus=RedisBus(nobody))
+        assert not await score_stale.gives_way(away)
 
 
 async def test_events_sent_twice_over_http_count_once(
