@@ -21,7 +21,7 @@ from robosure.platform.jobs import Job
 from robosure.platform.runtime import Runtime
 from robosure.platform.security import Principal
 from robosure.platform.streams import Reader
-from robosure.platform.streams.redis_bus import key_of
+from robosure.platform.streams.appending import key_of
 
 
 class FixedClock:

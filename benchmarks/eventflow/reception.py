@@ -37,9 +37,10 @@ from robosure.entrypoints.load.fleet import Fleet, Source, gathered
 from robosure.entrypoints.load.openloop import LoadResult, Target, run_closed_loop
 from robosure.entrypoints.stack.ports import choose_port
 from robosure.kernel.ids import uuid7
+from robosure.platform.streams.appending import key_of
 from robosure.platform.streams.bus import INGEST
 from robosure.platform.streams.ingest import Batch, append
-from robosure.platform.streams.redis_bus import RedisBus, key_of
+from robosure.platform.streams.redis_bus import RedisBus
 
 CLIENTS: Final = 16
 AT_ONCE: Final = 100

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from robosure.platform.messages import Message
 from robosure.platform.settings import Settings
+from robosure.platform.streams.appending import key_of
 from robosure.platform.streams.bus import events_of
-from robosure.platform.streams.redis_bus import key_of
 
 Json = dict[str, Any]
 

@@ -13,8 +13,8 @@ from redis.backoff import NoBackoff
 
 from robosure.platform.runtime import connect_redis
 from robosure.platform.settings import Settings
-from robosure.platform.streams.appending import Appender
-from robosure.platform.streams.bus import BusAwayError
+from robosure.platform.streams.appending import Appender, key_of
+from robosure.platform.streams.bus import BusAwayError, Record
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ async def appender(redis: Redis) -> AsyncIterator[Appender]:
     await appender.close()
 
 
-async def values(redis: Redis, key: str) -> list[bytes]:
-    entries: Any = await redis.xrange(key)
+async def values(redis: Redis, stream: str) -> list[bytes]:
+    entries: Any = await redis.xrange(key_of(stream, 0))
     return [fields[b"v"] for _, fields in entries]
 
 
@@ -39,8 +39,10 @@ async def test_what_is_appended_is_there_in_order_and_byte_for_byte(
     # given values that need care: none, what Redis' protocol is made of, any byte
     given = [b"", b"\r\n$1\r\n", bytes(range(256)), b"x" * 100_000]
     # when they are appended, with another key among them
-    await appender.append([("a", given[0]), ("b", b"other"), ("a", given[1])])
-    await appender.append([("a", each) for each in given[2:]])
+    await appender.append(
+        [Record("a", given[0]), Record("b", b"other"), Record("a", given[1])]
+    )
+    await appender.append([Record("a", each) for each in given[2:]])
     # then
     assert await values(redis, "a") == given
     assert await values(redis, "b") == [b"other"]
@@ -55,7 +57,7 @@ async def test_many_who_append_at_once_find_all_of_theirs(
     async def append(who: int) -> None:
         for number in range(50):
             filler = b"." * (who * 1_000)
-            await appender.append([("a", b"%d:%d:%b" % (who, number, filler))])
+            await appender.append([Record("a", b"%d:%d:%b" % (who, number, filler))])
 
     await asyncio.gather(*(append(who) for who in range(20)))
     # then each finds its own in its order
@@ -70,11 +72,11 @@ async def test_many_who_append_at_once_find_all_of_theirs(
 
 async def test_what_redis_refuses_fails_alone(redis: Redis, appender: Appender) -> None:
     # given a key that holds no stream
-    await redis.set("text", "none")
+    await redis.set(key_of("text", 0), "none")
     # when it and a stream are appended to at once
     refused, taken = await asyncio.gather(
-        appender.append([("a", b"1"), ("text", b"2")]),
-        appender.append([("a", b"3")]),
+        appender.append([Record("a", b"1"), Record("text", b"2")]),
+        appender.append([Record("a", b"3")]),
         return_exceptions=True,
     )
     # then who asked for it is told, and the other has what it asked for
@@ -91,12 +93,12 @@ async def test_a_connection_that_breaks_is_made_again(
     others = {client["id"] for client in await redis.client_list()}
     async with connect_redis(settings) as own:
         appender = Appender(own)
-        await appender.append([("a", b"1")])
+        await appender.append([Record("a", b"1")])
         for client in await redis.client_list():
             if client["id"] not in others and client["cmd"] == "xadd":
                 await redis.client_kill_filter(_id=client["id"])
         # when
-        await appender.append([("a", b"2")])
+        await appender.append([Record("a", b"2")])
         # then
         assert await values(redis, "a") == [b"1", b"2"]
         await appender.close()
@@ -106,7 +108,7 @@ async def test_everyone_who_waits_is_told_that_redis_is_away() -> None:
     away = Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
     appender = Appender(away)
     answers = await asyncio.gather(
-        *(appender.append([("a", b"x" * 10_000)]) for _ in range(50)),
+        *(appender.append([Record("a", b"x" * 10_000)]) for _ in range(50)),
         return_exceptions=True,
     )
     await appender.close()
@@ -118,8 +120,8 @@ async def test_who_goes_while_waiting_leaves_the_others_alone(
     redis: Redis, appender: Appender
 ) -> None:
     # given two who wait, of whom one goes
-    gone = appender.append([("a", b"1")])
-    stays = appender.append([("a", b"2")])
+    gone = appender.append([Record("a", b"1")])
+    stays = appender.append([Record("a", b"2")])
     await asyncio.sleep(0)
     gone.cancel()
     # then the other gets its answer

@@ -77,7 +77,9 @@ class Endpoint:
         else:
             once.set_result(None)
         answer = Said(way="at once", size=len(asked.body))
-        return Promise(answer, once, lambda: Unavailable("said_away"))
+        return Promise(
+            answer.model_dump_json().encode(), once, lambda: Unavailable("said_away")
+        )
 
     def router(self) -> ApiRouter:
         router = ApiRouter(tags=["testing"])

@@ -6,7 +6,7 @@ import asyncio
 
 from prometheus_client import CollectorRegistry, Counter
 
-from robosure.platform.metrics import Tally
+from robosure.platform.metrics import ManyHistogram, Measurements, Tally
 
 
 async def test_what_is_tallied_in_a_turn_is_counted_once_and_whole() -> None:
@@ -26,3 +26,34 @@ async def test_what_is_tallied_in_a_turn_is_counted_once_and_whole() -> None:
         await asyncio.sleep(0)
     assert told == [104, 5]
     assert registry.get_sample_value("things_total") == 109
+
+
+async def test_what_is_measured_in_a_turn_is_observed_at_once_and_as_one_by_one() -> (
+    None
+):
+    # given a histogram that is told values one by one, and one that is told by turns
+    amounts = [[0.5, 1.0, 1.5, 0.0, 7.0, 0.5, float("inf")], [2.0], []]
+    one_by_one, by_turns = CollectorRegistry(), CollectorRegistry()
+    single, many = (
+        ManyHistogram("secs", "Some.", ["of"], registry=each, buckets=(1, 2))
+        for each in (one_by_one, by_turns)
+    )
+    measurements = Measurements(many.labels("this"))
+    # when
+    for turn in amounts:
+        for amount in turn:
+            single.labels("this").observe(amount)
+            measurements.add(amount)
+        await asyncio.sleep(0)
+    # then both show the same
+
+    def shown(registry: CollectorRegistry) -> dict[tuple[str, str], float]:
+        (metric,) = registry.collect()
+        return {
+            (sample.name, sample.labels.get("le", "")): sample.value
+            for sample in metric.samples
+            if not sample.name.endswith("_created")
+        }
+
+    assert shown(by_turns) == shown(one_by_one)
+    assert shown(by_turns)["secs_count", ""] == 8

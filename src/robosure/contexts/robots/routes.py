@@ -61,6 +61,7 @@ from robosure.platform.http import (
     RuntimeDep,
     WriteDb,
     limited_as,
+    media_type_of,
     problems,
     requires,
     set_etag,
@@ -324,8 +325,7 @@ async def _body(
         int, Query(ge=0, le=10**12, description="The number of the first row sent.")
     ] = 0,
 ) -> Body:
-    content_type = request.headers.get("content-type", "")
-    known = _FORMATS.get(content_type.partition(";")[0].strip().lower())
+    known = _FORMATS.get(media_type_of(request.headers.get("content-type", "")))
     if known is None:
         raise HTTPException(415, f"send one of {', '.join(_FORMATS)}")
     return Body(await request.body(), *known, start, first_row)

@@ -22,6 +22,7 @@ from robosure.platform.http.edge import (
     edge_of,
 )
 from robosure.platform.http.express import express
+from robosure.platform.http.headers import media_type_of
 from robosure.platform.http.idempotency import ApiRouter, Idempotent
 from robosure.platform.http.idempotency_key import IdempotencyKey
 from robosure.platform.http.limits import RouteClass, limited_as
@@ -79,6 +80,7 @@ __all__ = [
     "express",
     "limited_as",
     "matching",
+    "media_type_of",
     "paginate",
     "problem_of",
     "problems",

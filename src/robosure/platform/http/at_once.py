@@ -16,12 +16,12 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from fastapi import FastAPI
-from pydantic import BaseModel
 from starlette.types import Scope
 
 from robosure.kernel.errors import DomainError
@@ -29,18 +29,24 @@ from robosure.kernel.ids import uuid7
 from robosure.platform import tracing
 from robosure.platform.http.address import client_address, source_of
 from robosure.platform.http.edge import Edge
-from robosure.platform.http.express import ExpressLane, written
-from robosure.platform.http.headers import Header, headers_for, is_served
+from robosure.platform.http.express import ExpressLane
+from robosure.platform.http.headers import (
+    Header,
+    headers_for,
+    is_served,
+    media_type_of,
+)
 from robosure.platform.http.limits import (
     RateLimits,
     RouteClass,
     RouteClasses,
     headers_of,
 )
-from robosure.platform.http.middleware import measured, presented_id
+from robosure.platform.http.middleware import presented_id
 from robosure.platform.http.transport import TLS, scheme_of
 from robosure.platform.limits import Share
 from robosure.platform.logging import LoggerMixin
+from robosure.platform.metrics import HTTP_REQUEST_SECONDS, Measurements
 from robosure.platform.security import Principal
 from robosure.platform.settings import Settings
 
@@ -68,7 +74,7 @@ class Asked(NamedTuple):
     at: datetime
     id: UUID
     request_id: str
-    content_type: str
+    media_type: str
     body: bytes
 
 
@@ -76,10 +82,11 @@ class Promise(NamedTuple):
     """What is answered once something is done.
 
     Attributes:
+        answer: in JSON.
         failure: what is wrong, if it fails.
     """
 
-    answer: BaseModel
+    answer: bytes
     once: asyncio.Future[None]
     failure: Callable[[], DomainError]
 
@@ -105,6 +112,7 @@ class _Lane(NamedTuple):
     permission: str
     kind: RouteClass | None
     promising: Promising
+    durations: Measurements
 
 
 class Caller(NamedTuple):
@@ -118,7 +126,7 @@ class Caller(NamedTuple):
     lane: _Lane
     api_key: str
     source: str
-    content_type: str
+    media_type: str
     request_id: str | None
 
 
@@ -155,11 +163,23 @@ class AtOnce(LoggerMixin):
                 lane.permission,
                 classes.of(method, path),
                 getattr(lane.endpoint, _MARK),
+                Measurements(
+                    HTTP_REQUEST_SECONDS.labels(method, path, str(lane.status))
+                ),
             )
             for (method, path), lane in lanes.items()
             if hasattr(lane.endpoint, _MARK)
         }
         self._heads: dict[int, tuple[Sequence[Header], bytes]] = {}
+
+    @cached_property
+    def _edge(self) -> Edge:
+        edge: Edge = self._app.state.edge  # there is one once the server has started
+        return edge
+
+    @cached_property
+    def _limits(self) -> RateLimits:
+        return RateLimits.of(self._edge)
 
     def may_concern(self, scope: Scope) -> bool:
         """Whether a request could be answered at once, by its route."""
@@ -176,7 +196,7 @@ class AtOnce(LoggerMixin):
             self._lanes[scope["method"], scope["path"]],
             headers.get(b"x-api-key", b"").decode("latin-1"),
             source_of(address),
-            headers.get(b"content-type", b"").decode("latin-1"),
+            media_type_of(headers.get(b"content-type", b"").decode("latin-1")),
             presented_id(headers),
         )
 
@@ -195,18 +215,17 @@ class AtOnce(LoggerMixin):
         if len(body) > self._settings.max_body_bytes or self._is_looked_into():
             return None
         lane = caller.lane
-        edge: Edge = self._app.state.edge
+        edge = self._edge
         now = edge.runtime.clock.now()
         principal = edge.remembered_keys.at_hand(caller.api_key, now=now)
         if principal is None or not principal.may(lane.permission):
             return None
-        limits = RateLimits.of(edge)
-        shares = limits.at_hand(lane.kind, caller.source, principal.subject)
+        shares = self._limits.at_hand(lane.kind, caller.source, principal.subject)
         if shares is None:
             return None
         id_ = uuid7()
         request_id = caller.request_id or str(id_)
-        asked = Asked(edge, principal, now, id_, request_id, caller.content_type, body)
+        asked = Asked(edge, principal, now, id_, request_id, caller.media_type, body)
         promise = lane.promising(asked)
         if promise is None:
             return None
@@ -224,13 +243,13 @@ class AtOnce(LoggerMixin):
             last: whether the connection is closed after it.
         """
         lane, promise, share, request_id, started = begun
-        body = written(promise.answer)
+        body = promise.answer
         own = _OWN % (len(body), request_id.encode())
         if share is not None:
             own += _lines(headers_of(share))
         if last:
             own += b"connection: close\r\n"
-        measured(lane.method, lane.path, lane.status, time.perf_counter() - started)
+        lane.durations.add(time.perf_counter() - started)
         return b"%b%b\r\n%b" % (self._head(lane.status, always), own, body)
 
     def _is_plain(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:

@@ -69,6 +69,11 @@ def cors_for(settings: Settings) -> dict[str, Any] | None:
     }
 
 
+def media_type_of(content_type: str) -> str:
+    """Return a ``Content-Type`` without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 @lru_cache(maxsize=1_000)
 def is_served(host: bytes, names: Sequence[str]) -> bool:
     """Whether a ``Host`` is one of the names: a whole one, or ``*.`` and its end."""

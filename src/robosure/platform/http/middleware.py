@@ -153,7 +153,7 @@ class EdgeMiddleware(LoggerMixin):
         """Count the request, and log it; on the express lane, only if it failed."""
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         endpoint = template_of(scope)
-        measured(method, endpoint, status, seconds)
+        _seconds_of(method, endpoint, status).observe(seconds)
         quiet = express and status < _FAILED
         if not quiet and scope["path"] not in _QUIET:
             self.logger.info(
@@ -174,11 +174,6 @@ def presented_id(headers: Mapping[bytes, bytes]) -> str | None:
     """Return the id that a request came with, if it is one."""
     presented = headers.get(b"x-request-id", b"")
     return presented.decode() if _REQUEST_ID.fullmatch(presented) else None
-
-
-def measured(method: str, endpoint: str, status: int, seconds: float) -> None:
-    """Count a request that was answered after so long."""
-    _seconds_of(method, endpoint, status).observe(seconds)
 
 
 @lru_cache(maxsize=10_000)

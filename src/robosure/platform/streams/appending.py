@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
-from robosure.platform.streams.bus import BusAwayError
+from robosure.platform.streams.bus import BusAwayError, Record
 
 _HEAD: Final = b"*5\r\n$4\r\nXADD\r\n$%d\r\n%b\r\n$1\r\n*\r\n$1\r\nv\r\n$"
 """``XADD key * v``, and then the value's length, in Redis' protocol."""
@@ -26,14 +26,16 @@ _BYTES_AT_ONCE: Final = 32 * 1024
 _PATIENCE_SECONDS: Final = 10.0
 """After so long without an answer Redis is away, however often it was asked."""
 
-Append = tuple[str, bytes]
-"""A Redis key and a value."""
+
+def key_of(stream: str, partition: int) -> str:
+    """Return the Redis key of a stream's partition."""
+    return f"robosure:{stream}:{partition}"
 
 
 class _Waiting(NamedTuple):
     """What somebody wants appended."""
 
-    appends: Sequence[Append]
+    records: Sequence[Record]
     size: int
     done: asyncio.Future[None]
 
@@ -47,21 +49,26 @@ class Appender:
 
     def __init__(self, redis: Redis) -> None:
         self._pool = redis.connection_pool
-        self._heads: dict[str, bytes] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._heads: dict[tuple[str, int], bytes] = {}
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
         self._writing: set[asyncio.Task[None]] = set()
         self._idle: list[AbstractConnection] = []
 
-    def append(self, appends: Sequence[Append]) -> asyncio.Future[None]:
+    def append(self, records: Sequence[Record]) -> asyncio.Future[None]:
         """Append all of these, in order; they are safe when this is done.
 
         What others append at the same time has no order to it. It fails with
         `BusAwayError` if Redis does not answer, or refuses.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        size = sum(len(value) for _, value in appends)
-        self._waiting.append(_Waiting(appends, size, done))
+        if self._loop is None:  # to ask for it costs a call of the kernel
+            self._loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = self._loop.create_future()
+        size = 0
+        for record in records:
+            size += len(record.value)
+        self._waiting.append(_Waiting(records, size, done))
         self._waiting_bytes += size
         busy = len(self._writing)
         if not busy or (busy < _CONNECTIONS and self._waiting_bytes >= _BYTES_AT_ONCE):
@@ -85,7 +92,7 @@ class Appender:
         while taken := self._take():
             try:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
-                    answers = await self._send([a for each in taken for a in each[0]])
+                    answers = await self._send([r for each in taken for r in each[0]])
             except BaseException as error:
                 # Who came meanwhile is not kept waiting as long again.
                 while rest := self._take():
@@ -109,18 +116,24 @@ class Appender:
         self._waiting_bytes -= size
         return taken
 
-    async def _send(self, appends: Sequence[Append]) -> list[Any]:
+    async def _send(self, records: Sequence[Record]) -> list[Any]:
         """Write, and return the answers, in order; what failed is written again.
 
         An entry may be there twice then, as after any lost answer; whoever handles it
         knows it by what it holds.
         """
-        written = self._written(appends)
+        written = self._written(records)
         connection = await self._connection()
 
         async def exchange() -> list[Any]:
             await connection.send_packed_command(written)
-            return [await _answer(connection) for _ in appends]
+            answers: list[Any] = []
+            for _ in records:
+                try:
+                    answers.append(await connection.read_response())
+                except ResponseError as error:
+                    answers.append(error)
+            return answers
 
         async def disconnect(_error: Exception) -> None:
             await connection.disconnect()
@@ -136,35 +149,31 @@ class Appender:
         made: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]  # its decorator has no types
         return made
 
-    def _written(self, appends: Sequence[Append]) -> bytes:
+    def _written(self, records: Sequence[Record]) -> bytes:
         pieces: list[bytes] = []
-        for key, value in appends:
-            head = self._heads.get(key)
+        for stream, value, partition in records:
+            head = self._heads.get((stream, partition))
             if head is None:
-                name = key.encode()
-                head = self._heads[key] = _HEAD % (len(name), name)
+                key = key_of(stream, partition).encode()
+                head = _HEAD % (len(key), key)
+                self._heads[stream, partition] = head
             pieces += (head, b"%d\r\n" % len(value), value, b"\r\n")
         return b"".join(pieces)
-
-
-async def _answer(connection: AbstractConnection) -> object:
-    try:
-        return await connection.read_response()  # pyright: ignore[reportUnknownVariableType]  # whatever Redis says
-    except ResponseError as error:
-        return error
 
 
 def _settle(taken: Sequence[_Waiting], answers: list[Any]) -> None:
     """Tell each who waits whether all of theirs was taken."""
     at = 0
     for waiting in taken:
-        own = answers[at : at + len(waiting.appends)]
+        own = answers[at : at + len(waiting.records)]
         at += len(own)
-        error = next((each for each in own if isinstance(each, Exception)), None)
-        if error is not None:
-            _fail(waiting.done, error)
-        elif not waiting.done.done():
-            waiting.done.set_result(None)
+        for answer in own:
+            if isinstance(answer, Exception):
+                _fail(waiting.done, answer)
+                break
+        else:
+            if not waiting.done.done():
+                waiting.done.set_result(None)
 
 
 def _fail(done: asyncio.Future[None], error: BaseException) -> None:

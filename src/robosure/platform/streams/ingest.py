@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b, sha256
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID, uuid5
 
 import msgspec
@@ -30,7 +30,9 @@ from robosure.platform.streams.bus import (
     partition_of,
 )
 
-_write: Final = msgspec.json.Encoder().encode
+E = TypeVar("E")
+# asyncpg's ids are a class of their own, which msgspec does not know.
+_write: Final = msgspec.json.Encoder(enc_hook=str).encode
 _RECEIVED: Final = Tally(EVENTS_RECEIVED.labels(INGEST))
 
 
@@ -212,17 +214,7 @@ def not_taken() -> Unavailable:
 def written(batch: Batch, part: int, events: Sequence[object]) -> bytes:
     """Write a part of a batch as it travels."""
     batch_id, correlation_id, received_at, principal = batch
-    return _write(
-        {
-            # As text, for asyncpg's ids are a class of their own.
-            "batch_id": str(batch_id),
-            "part": part,
-            "received_at": received_at,
-            "correlation_id": correlation_id,
-            "principal": principal and str(principal),
-            "events": events,
-        }
-    )
+    return _write(_Part(batch_id, part, received_at, correlation_id, principal, events))
 
 
 class _CloudEvent(msgspec.Struct, gc=False):
@@ -234,16 +226,16 @@ class _CloudEvent(msgspec.Struct, gc=False):
     data: msgspec.Raw
 
 
-class _Part(msgspec.Struct, gc=False):
+class _Part(msgspec.Struct, Generic[E], gc=False):
     batch_id: UUID
     part: int
     received_at: datetime
     correlation_id: str | None
     principal: UUID | None
-    events: list[_CloudEvent]
+    events: Sequence[E]
 
 
-_parts: Final = msgspec.json.Decoder(_Part)
+_parts: Final = msgspec.json.Decoder(_Part[_CloudEvent])
 
 
 def read(value: bytes) -> list[Incoming]:

@@ -27,7 +27,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from robosure.platform.logging import LoggerMixin
-from robosure.platform.streams.appending import Appender
+from robosure.platform.streams.appending import Appender, key_of
 from robosure.platform.streams.bus import Backlog, BusAwayError, Entry, Record, Work
 from robosure.platform.streams.leases import LEASE_SECONDS, Leases
 
@@ -40,11 +40,6 @@ _MEMORY_UNLIMITED: Final = 0
 _LONGEST_BLOCK: Final = 1.0
 _COUNTED_EXACTLY: Final = 100
 T = TypeVar("T")
-
-
-def key_of(stream: str, partition: int) -> str:
-    """Return the Redis key of a stream's partition."""
-    return f"robosure:{stream}:{partition}"
 
 
 class RedisLane:
@@ -143,9 +138,9 @@ class RedisBus(LoggerMixin):
         # What Redis gave out in an answer that was lost is given out again only to who
         # reads from the first unacknowledged entry; a repeated command would read past.
         self._reading = _like(redis, retry=None, retry_on_error=[])
-        # It has a clock for each write; another for each of its answers costs more
-        # than the answers.
-        self._appending = _like(redis, socket_timeout=None)
+        # It has a clock for each write, and writes again what failed. Another clock for
+        # each answer, or a note of when it came, costs more than the answer.
+        self._appending = _like(redis, socket_timeout=None, health_check_interval=0)
         self._appender = Appender(self._appending)
         self._leases = Leases(redis, seconds=lease_seconds)
 
@@ -156,9 +151,7 @@ class RedisBus(LoggerMixin):
 
     def append(self, *records: Record) -> asyncio.Future[None]:
         """Append, in one write with everything else that waits to be appended."""
-        return self._appender.append(
-            [(key_of(r.stream, r.partition), r.value) for r in records]
-        )
+        return self._appender.append(records)
 
     async def serve(
         self,

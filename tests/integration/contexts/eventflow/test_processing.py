@@ -21,11 +21,11 @@ from robosure.kernel.errors import Unavailable
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import Database, WriteSession
 from robosure.platform.streams import EventBus, Reader, engine
+from robosure.platform.streams.appending import key_of as redis_key_of
 from robosure.platform.streams.bus import INGEST, INGEST_GROUP, Record
 from robosure.platform.streams.ingest import identify, key_of
 from robosure.platform.streams.letters import dead_letters
 from robosure.platform.streams.redis_bus import RedisBus, RedisLane
-from robosure.platform.streams.redis_bus import key_of as redis_key_of
 from tests.integration.contexts.eventflow.conftest import (
     AT,
     PARTITIONS,

@@ -13,9 +13,10 @@ from redis.exceptions import ResponseError
 
 from robosure.platform.database import Database
 from robosure.platform.streams import Engine, engine
+from robosure.platform.streams.appending import key_of
 from robosure.platform.streams.bus import Backlog, BusAwayError, Record
 from robosure.platform.streams.leases import Leases
-from robosure.platform.streams.redis_bus import RedisBus, key_of
+from robosure.platform.streams.redis_bus import RedisBus
 from tests.integration.platform.streams.buses import LEASE_SECONDS, Buses
 from tests.integration.platform.streams.marking import (
     GROUP,

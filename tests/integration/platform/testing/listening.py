@@ -21,9 +21,9 @@ from robosure.platform.streams import (
     on,
     subscriptions,
 )
+from robosure.platform.streams.appending import key_of
 from robosure.platform.streams.bus import events_of
 from robosure.platform.streams.letters import dead_letters
-from robosure.platform.streams.redis_bus import key_of
 from tests.integration.platform.testing.cart import effects
 from tests.integration.platform.testing.events import Filled
 

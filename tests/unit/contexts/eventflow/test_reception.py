@@ -269,31 +269,29 @@ async def test_robots_are_at_hand_while_nobody_has_to_be_asked_for_them() -> Non
     one, other = robot_ids(2)
     registry = Registry({one, other})
     robots = RememberedRobots(registry, clock)
-    assert robots.at_hand(owner, among={one}) is None
+    assert robots.at_hand(owner, now=clock.now()) is None
     await robots.of(owner, among={one})
-    assert robots.at_hand(owner, among={one}) == frozenset({one})
-    assert robots.at_hand(owner, among={one, other}) is None
-    assert robots.at_hand(uuid7(), among={one}) is None
+    assert robots.at_hand(owner, now=clock.now()) == frozenset({one})
+    assert robots.at_hand(uuid7(), now=clock.now()) is None
     # when it should be looked up again, then it is at hand once somebody does
     clock.advance(0.8 * REMEMBERED)
-    assert robots.at_hand(owner, among={one}) is None
+    assert robots.at_hand(owner, now=clock.now()) is None
     registry.gate = asyncio.Event()
     renewing = asyncio.create_task(robots.of(owner, among={one}))
     await asyncio.sleep(0)
-    assert robots.at_hand(owner, among={one}) == frozenset({one})
+    assert robots.at_hand(owner, now=clock.now()) == frozenset({one})
     # and not for longer than it is remembered
     clock.advance(0.2 * REMEMBERED)
-    assert robots.at_hand(owner, among={one}) is None
+    assert robots.at_hand(owner, now=clock.now()) is None
     registry.gate.set()
     await renewing
-    assert robots.at_hand(owner, among={one}) == frozenset({one})
+    assert robots.at_hand(owner, now=clock.now()) == frozenset({one})
 
 
 async def test_nobody_is_asked_about_no_robots() -> None:
     registry = Registry(set())
     robots = RememberedRobots(registry, FixedClock())
     assert await robots.of(uuid7(), among=set()) == frozenset()
-    assert robots.at_hand(uuid7(), among=set()) == frozenset()
     assert registry.asked == []
 
 

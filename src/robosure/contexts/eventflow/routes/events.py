@@ -9,7 +9,7 @@ from fastapi import HTTPException, Request
 
 from robosure.contexts.eventflow.repository import SqlKnownRobots
 from robosure.contexts.eventflow.schemas import SAMPLE, Receipt
-from robosure.contexts.eventflow.service.forms import FORMS, Form
+from robosure.contexts.eventflow.service.forms import FORMS
 from robosure.contexts.eventflow.service.reception import ReceptionService
 from robosure.contexts.eventflow.service.voice import RememberedRobots
 from robosure.platform.http import (
@@ -24,6 +24,7 @@ from robosure.platform.http import (
     edge_of,
     express,
     limited_as,
+    media_type_of,
     problems,
     requires,
 )
@@ -66,16 +67,12 @@ def _reception(edge: Edge) -> ReceptionService:
 
 
 def _begin(asked: Asked) -> Promise | None:
-    form = _form_of(asked.content_type)
+    form = FORMS.get(asked.media_type)
     if form is None:
         return None
     batch = Batch(asked.id, asked.request_id, asked.at, asked.principal.subject)
     reception = asked.edge.kept(ReceptionService, _reception)
     return reception.begin(asked.body, form, batch=batch, principal=asked.principal)
-
-
-def _form_of(content_type: str) -> Form | None:
-    return FORMS.get(content_type.partition(";")[0].strip().lower())
 
 
 @router.post(
@@ -100,7 +97,7 @@ async def send_events(
     refused event does not keep the others out. While too much waits to be processed,
     none is accepted: `503`, code `overloaded`, with the limit and when to come again.
     """
-    form = _form_of(request.headers.get("content-type", ""))
+    form = FORMS.get(media_type_of(request.headers.get("content-type", "")))
     if form is None:
         raise HTTPException(415, f"send one of {', '.join(FORMS)}")
     service = edge_of(request).kept(ReceptionService, _reception)

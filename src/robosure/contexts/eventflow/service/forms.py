@@ -103,13 +103,14 @@ class Form(NamedTuple):
         """
         if not may_be_plain(body):
             return None
-        form = next((form for name, form in _PLAIN_FORMS if name in body), None)
+        form = _plain_form_in(body)
         events = None if form is None else self.plain(form, body)
-        for event in events or ():
+        if events is None:
+            return None
+        for event in events:
             if not (is_canonical(event.subject) and is_utc(event.time)):
                 return None
-        if events is not None:
-            _refuse_too_many(events)
+        _refuse_too_many(events)
         return events
 
 
@@ -186,6 +187,13 @@ _Event: Any = (
 _event: Final[TypeAdapter[Any]] = TypeAdapter(_Event)
 _Batch: Any = Annotated[list[_Event], Field(max_length=EVENTS_AT_ONCE)]  # pyright: ignore[reportInvalidTypeForm]  # a type that is a value
 _batch: Final[TypeAdapter[list[Any]]] = TypeAdapter(_Batch)
+
+
+def _plain_form_in(body: bytes) -> PlainForm | None:
+    for name, form in _PLAIN_FORMS:
+        if name in body:
+            return form
+    return None
 
 
 def _plain_event(form: PlainForm, body: bytes) -> list[Taken] | None:

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from robosure.contexts.eventflow.ports import KnownRobots
@@ -29,8 +29,7 @@ def own_source(robot_id: UUID | str) -> str:
     return f"{_ROBOTS}{robot_id}"
 
 
-@dataclass(frozen=True)
-class Voice:
+class Voice(NamedTuple):
     """For which robots somebody may speak.
 
     Attributes:
@@ -88,16 +87,15 @@ class RememberedRobots:
         self._most = most
         self._fleets: dict[UUID, _Fleet] = {}
 
-    def at_hand(
-        self, organisation_id: UUID, *, among: AbstractSet[str]
-    ) -> frozenset[str] | None:
-        """Return what :meth:`of` would, if nobody has to be asked for it."""
-        if not among:
-            return frozenset()
+    def at_hand(self, organisation_id: UUID, *, now: datetime) -> frozenset[str] | None:
+        """Return the robots that :meth:`of` would, if nobody has to be asked again.
+
+        Of a robot that is not among them nothing is known.
+        """
         fleet = self._fleets.get(organisation_id)
-        if fleet is None or not among <= fleet.robots:
+        if fleet is None:
             return None
-        age = self._clock.now() - fleet.since
+        age = now - fleet.since
         fresh = REMEMBERED if fleet.renewing else _RENEWED
         return fleet.robots if timedelta() <= age < fresh else None
 
