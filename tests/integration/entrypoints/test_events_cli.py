@@ -186,6 +186,37 @@ async def test_what_failed_is_listed_shown_corrected_and_replayed(
     assert (await installation.run("failed")).out == "No dead letters.\n"
 
 
+async def test_what_was_changed_while_it_was_edited_stays_so(
+    installation: Installation,
+) -> None:
+    # given a letter that is open in an editor
+    (letter,) = await installation.letters(1)
+    home, admin = installation.home, installation.world.admin
+    (home / "editor.sh").write_text(
+        "touch opened\n"
+        "until [ -e changed ]; do sleep 0.05; done\n"
+        """echo '{"speed": 2.0}' > "$1"\n"""
+    )
+    editing = asyncio.create_task(
+        installation.run("edit", str(letter), EDITOR="sh editor.sh", VISUAL="")
+    )
+    opened = home / "opened"
+    while not (opened.exists() or editing.done()):  # noqa: ASYNC110 - it happens elsewhere
+        await asyncio.sleep(0.05)
+    # when someone else corrects it before that is saved
+    path = f"/dead-letters/{letter}"
+    changed = await admin.patch(path, json={"data": {"speed": 0.5}})
+    assert changed.status_code == 204
+    (home / "changed").touch()
+    ran = await editing
+    # then who edited is told so, and nothing is lost
+    assert (ran.status, ran.err) == (
+        1,
+        f"robosure: {letter} was changed meanwhile, and is not edited; look again\n",
+    )
+    assert (await admin.get(path)).json()["event"]["data"] == {"speed": 0.5}
+
+
 async def test_what_cannot_be_done_is_said_in_a_line(
     installation: Installation,
 ) -> None:

@@ -106,6 +106,62 @@ async def test_what_changes_twice_in_a_transaction_is_told_from_first_to_last(
     assert (entry.actor_kind, entry.actor_name) == ("anonymous", "anonymous")
 
 
+async def test_what_sql_did_is_told_if_it_is_noted_without_secrets_and_bounded(
+    db: Database, clock: FixedClock
+) -> None:
+    # given
+    one = uuid7()
+    async with db.write() as session:
+        # when
+        audit.note(
+            session,
+            "cart",
+            one,
+            before={"amount": 1},
+            after={"amount": 2, "password": "canary", "to": "ada@example.org"},
+        )
+        audit.note(
+            session,
+            "cart",
+            one,
+            before={"amount": 2, "told": {"name": "Ada", "left": 0.5}},
+            after={"amount": 3, "told": {"name": "Eve", "left": "x" * 4_000}},
+            personal={"name"},
+        )
+        audit.record(session, principal=None, action="x", subject={}, clock=clock)
+    # then
+    (entry,) = await entries(db)
+    (change,) = entry.changes
+    assert change["before"] == {"amount": 1, "told": {"name": "A***", "left": "0.5"}}
+    long = change["after"].pop("told")
+    assert (set(long), long["bytes"]) == ({"bytes", "sha256"}, 4_025)
+    assert change["after"] == {"amount": 3, "password": "***", "to": "a***@example.org"}
+    assert (entry.subject, entry.object_type, entry.object_id) == (
+        {},
+        "cart",
+        str(one),
+    )
+    assert (await verify(db)).whole
+
+
+async def test_of_more_than_a_hundred_that_were_noted_the_first_are_named(
+    db: Database, clock: FixedClock
+) -> None:
+    carts = [uuid7() for _ in range(101)]
+    for noted in (carts[:100], carts):
+        async with db.write() as session:
+            for cart in noted:
+                audit.note(session, "cart", cart, before={}, after={"amount": 1})
+            audit.record(session, principal=None, action="x", subject={}, clock=clock)
+    assert [
+        (entry.subject, [each["object_id"] for each in entry.changes])
+        for entry in await entries(db)
+    ] == [
+        ({}, [str(each) for each in carts[:100]]),
+        ({"changed": "101"}, [str(each) for each in carts[:100]]),
+    ]
+
+
 async def test_what_the_platform_does_by_itself_is_told_with_its_cause(
     db: Database,
 ) -> None:

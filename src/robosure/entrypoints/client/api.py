@@ -71,6 +71,11 @@ class Caller:
         response = await self._call("GET", path, params=parameters, until_not=until_not)
         return response.json()
 
+    async def versioned(self, path: str) -> tuple[Any, str]:
+        """Return the JSON answer, and of which version it is, for `patch`."""
+        response = await self._call("GET", path)
+        return response.json(), response.headers["ETag"]
+
     async def download(self, path: str) -> bytes:
         """Return the raw answer."""
         return (await self._call("GET", path)).content
@@ -98,9 +103,12 @@ class Caller:
         )
         return response.json()
 
-    async def patch(self, path: str, document: Any) -> None:
-        """Send JSON that changes something."""
-        await self._call("PATCH", path, json=document)
+    async def patch(
+        self, path: str, document: Any, *, version: str | None = None
+    ) -> None:
+        """Send JSON that changes something, if it is still of that version."""
+        headers = {} if version is None else {"If-Match": version}
+        await self._call("PATCH", path, json=document, headers=headers)
 
     async def send(
         self, path: str, content: bytes, *, content_type: str, **parameters: str

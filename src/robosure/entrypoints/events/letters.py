@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
@@ -158,11 +159,12 @@ def edit(
     """Change what an event says, to what a file or the person's editor says.
 
     Raises:
-        ClientError: it is no JSON object, or the API refuses it.
+        ClientError: it is no JSON object, the letter was changed meanwhile, or the
+            API refuses it.
     """
 
     async def change(caller: Caller) -> bool:
-        letter = await _letter(caller, letter_id)
+        letter, version = await _letter_and_version(caller, letter_id)
         event = letter["event"]
         if event is None:
             raise ClientError("nobody can read that event, so it cannot be corrected")
@@ -170,7 +172,7 @@ def edit(
         after = _edited(before) if file is None else _read(file)
         if after == before:
             return False
-        await caller.patch(f"/dead-letters/{letter_id}", {"data": after})
+        await _correct(caller, letter_id, after, version=version)
         return True
 
     changed = acting(server, change)
@@ -268,13 +270,29 @@ async def _ended(caller: Caller, ids: Sequence[str]) -> list[Json]:
 
 
 async def _letter(caller: Caller, letter_id: str) -> Json:
+    letter, _ = await _letter_and_version(caller, letter_id)
+    return letter
+
+
+async def _letter_and_version(caller: Caller, letter_id: str) -> tuple[Json, str]:
     try:
-        letter: Json = await caller.get(f"/dead-letters/{letter_id}")
+        return await caller.versioned(f"/dead-letters/{letter_id}")
     except RefusedError as refused:
         if refused.problem.get("code") == "dead_letter_not_found":
             raise ClientError(f"there is no dead letter {letter_id}") from refused
         raise
-    return letter
+
+
+async def _correct(caller: Caller, letter_id: str, data: Any, *, version: str) -> None:
+    try:
+        path = f"/dead-letters/{letter_id}"
+        await caller.patch(path, {"data": data}, version=version)
+    except RefusedError as refused:
+        if refused.status == HTTPStatus.PRECONDITION_FAILED:
+            raise ClientError(
+                f"{letter_id} was changed meanwhile, and is not edited; look again"
+            ) from refused
+        raise
 
 
 def _require_all(chosen: Selection, found: Sequence[object]) -> None:

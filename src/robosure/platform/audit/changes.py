@@ -1,15 +1,16 @@
 """What changed: the fields of mapped objects, before and after, as a flush wrote them.
 
 Read from the unit of work, so that no context has to think of it. What a context
-writes beside its aggregates, in SQL, is not seen. Secrets are left out and personal
-data is masked as in logs; a column whose name does not tell is marked ``PERSONAL``.
+writes beside its aggregates, in SQL, is not seen unless it notes it. Secrets are left
+out and personal data is masked as in logs; a column whose name does not tell is marked
+``PERSONAL``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Final
@@ -25,13 +26,16 @@ from robosure.kernel.aggregate import Aggregate
 from robosure.platform.audit.chain import plain
 from robosure.platform.correlation import Correlation, current
 from robosure.platform.database.mapping import DERIVED, PERSONAL
-from robosure.platform.database.session import TellingSession
+from robosure.platform.database.session import TellingSession, WriteSession
 from robosure.platform.logging import HIDDEN, masked, shortened
 
 LONGEST: Final = 4_000
 """Bytes of JSON up to which a field is written out; a longer one as its digest."""
+MOST_NOTED: Final = 100
+"""Objects up to which what was noted is named; of more it is said how many."""
 
 _CHANGES: Final = "audit_changes"
+_NOTED: Final = "audit_noted"
 _ATTENDED: Final = "audit_attended"
 _SECRET: Final = re.compile(r"digest|hash|cipher")
 _WORDS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -83,6 +87,52 @@ def attend(session: Session) -> None:
     session.info[_ATTENDED] = True
 
 
+def note(
+    session: WriteSession,
+    object_type: str,
+    object_id: UUID,
+    *,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    personal: Collection[str] = (),
+) -> None:
+    """Note what SQL did to an object for the one who acts; no flush tells of it.
+
+    Args:
+        session: the transaction that did it.
+        object_type: what such objects are called: ``dead_letter``.
+        object_id: which one.
+        before: fields that changed, as they were.
+        after: the same, as they are.
+        personal: names, in a field that is a mapping, of what is personal though it
+            does not sound so.
+    """
+    session.info[_NOTED] = session.info.get(_NOTED, 0) + 1
+    if session.info[_NOTED] > MOST_NOTED:
+        return
+
+    def shown(values: Mapping[str, Any]) -> dict[str, Any]:
+        named = (_Field(name, (), None, frozenset(personal)) for name in values)
+        return {field.name: field.shown(values[field.name]) for field in named}
+
+    change = Change(
+        object_type=object_type,
+        object_id=str(object_id),
+        because=current(),
+        owner=None,
+        aggregate=False,
+        before=shown(before),
+        after=shown(after),
+    )
+    _keep(session.sync_session, change)
+
+
+def noted_in(session: Session) -> int:
+    """Take how many objects were noted, named or not."""
+    noted: int = session.info.pop(_NOTED, 0)
+    return noted
+
+
 def changes_of(session: Session) -> list[Change]:
     """Take what the transaction changed, in the order in which it began to."""
     noted: dict[tuple[str, str], Change] = session.info.pop(_CHANGES, {})
@@ -101,12 +151,16 @@ def _note(session: Session, _context: Any) -> None:
         for instance in instances:
             change = _change_of(instance, fate, attended=attended)
             if change is not None:
-                key = change.object_type, change.object_id
-                noted: dict[Any, Change] = session.info.setdefault(_CHANGES, {})
-                if key in noted:
-                    noted[key].then(change)
-                else:
-                    noted[key] = change
+                _keep(session, change)
+
+
+def _keep(session: Session, change: Change) -> None:
+    key = change.object_type, change.object_id
+    noted: dict[Any, Change] = session.info.setdefault(_CHANGES, {})
+    if key in noted:
+        noted[key].then(change)
+    else:
+        noted[key] = change
 
 
 def _change_of(instance: object, fate: str, *, attended: bool) -> Change | None:

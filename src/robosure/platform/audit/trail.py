@@ -25,7 +25,12 @@ from robosure.kernel.ids import uuid7
 from robosure.kernel.time import Clock
 from robosure.platform import outbox
 from robosure.platform.audit.chain import GENESIS, digest
-from robosure.platform.audit.changes import Change, changes_of
+from robosure.platform.audit.changes import (
+    MOST_NOTED,
+    Change,
+    changes_of,
+    noted_in,
+)
 from robosure.platform.audit.tables import PLATFORM_CHAIN, audit_entries, audit_heads
 from robosure.platform.correlation import current
 from robosure.platform.database.session import TellingSession, WriteSession, clock_of
@@ -71,7 +76,8 @@ def record(
         session: the transaction that makes the change.
         principal: who; None for someone who is not signed in.
         action: such as ``POST /api/v1/quotes/{quote_id}/bind``.
-        subject: which object: the path's parameters.
+        subject: which object: the path's parameters. If more objects were noted than
+            are named, ``changed`` is added, which says how many.
         clock: says when.
         origin: from where.
     """
@@ -104,8 +110,10 @@ def _write(session: Session) -> None:
         return  # a savepoint may still be rolled back
     outbox.attribute_facts(session)
     act: dict[str, Any] | None = session.info.pop(_ACT, None)
-    changes = changes_of(session)
+    changes, noted = changes_of(session), noted_in(session)
     if act is not None:
+        if noted > MOST_NOTED:
+            act["subject"]["changed"] = str(noted)
         entries = [{**act, **_about(act["subject"], changes)}]
     else:
         entries = list(_unattended(session, changes)) if changes else []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Row,
+    Select,
     String,
     Table,
     Text,
@@ -338,38 +340,53 @@ async def rewrite(
     return int(rewritten.scalar_one())
 
 
-async def ask_replay(session: WriteSession, chosen: Chosen, *, by: UUID) -> list[UUID]:
-    """Have these replayed, of those that can be; return which they are.
+async def ask_replay(
+    session: WriteSession, chosen: Chosen, *, by: UUID
+) -> dict[UUID, str]:
+    """Have these replayed, of those that can be; return which, and what each was.
 
     A letter that nobody can read cannot be, and one that is done need not be.
     """
-    statement = (
-        update(dead_letters)
-        .where(
+    return await _settle(
+        session,
+        select(dead_letters.c.id, dead_letters.c.status).where(
             *chosen.conditions(),
             dead_letters.c.status.in_(OPEN),
             dead_letters.c.type != UNREADABLE,
-        )
-        .values(status="replaying", retry_at=None, settled_by=by, reason=None)
-        .returning(dead_letters.c.id)
+        ),
+        {"status": "replaying", "retry_at": None, "settled_by": by, "reason": None},
     )
-    return list((await session.execute(statement)).scalars())
 
 
 async def discard(
     session: WriteSession, chosen: Chosen, *, by: UUID, reason: str, at: datetime
-) -> list[UUID]:
-    """Give these up, of those that still wait; return which they are."""
+) -> dict[UUID, str]:
+    """Give these up, of those that still wait; return which, and what each was."""
+    return await _settle(
+        session,
+        select(dead_letters.c.id, dead_letters.c.status).where(
+            *chosen.conditions(), dead_letters.c.status.in_(OPEN)
+        ),
+        {
+            "status": "discarded",
+            "retry_at": None,
+            "settled_by": by,
+            "settled_at": at,
+            "reason": reason,
+        },
+    )
+
+
+async def _settle(
+    session: WriteSession, wanted: Select[UUID, str], values: Mapping[str, Any]
+) -> dict[UUID, str]:
+    """Change letters; return what the status of each was, by id, the oldest first."""
+    found = wanted.with_for_update().cte("found")
     statement = (
         update(dead_letters)
-        .where(*chosen.conditions(), dead_letters.c.status.in_(OPEN))
-        .values(
-            status="discarded",
-            retry_at=None,
-            settled_by=by,
-            settled_at=at,
-            reason=reason,
-        )
-        .returning(dead_letters.c.id)
+        .where(dead_letters.c.id == found.c.id)
+        .values(**values)
+        .returning(found.c.id, found.c.status)
     )
-    return list((await session.execute(statement)).scalars())
+    rows = await session.execute(statement)
+    return dict(sorted((row.id, row.status) for row in rows))

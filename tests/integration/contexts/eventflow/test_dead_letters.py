@@ -20,6 +20,7 @@ from robosure.kernel.errors import Invalid
 from robosure.kernel.ids import uuid7
 from robosure.platform.audit import audit_entries
 from robosure.platform.database import Database
+from robosure.platform.events import Envelope, Told
 from robosure.platform.outbox import outbox
 from robosure.platform.runtime import Runtime
 from robosure.platform.streams import Postman, subscriptions
@@ -81,6 +82,42 @@ async def stored(database: Database) -> list[tuple[str, Any]]:
     async with database.read() as session:
         statement = select(events.c.key, events.c.data).order_by(events.c.time)
         return [(str(r.key), r.data) for r in await session.execute(statement)]
+
+
+async def fact(runtime: Runtime, kind: str, payload: Json) -> str:
+    """Put a fact of ours aside, as the engine does; return the letter's id."""
+    told = Told(
+        Envelope(uuid7(), kind, 1, runtime.clock.now(), None, None, None), payload
+    )
+    async with runtime.database.write() as session:
+        await put_aside(
+            session,
+            of_policies("identity").letter(told),
+            error=Invalid("unlucky"),
+            attempts=2,
+            at=runtime.clock.now(),
+        )
+        statement = select(dead_letters.c.id).where(dead_letters.c.type == kind)
+        return str((await session.execute(statement)).scalar_one())
+
+
+async def audited(database: Database) -> Sequence[Any]:
+    async with database.read() as session:
+        statement = (
+            select(audit_entries)
+            .where(audit_entries.c.action.like("%dead-letters%"))
+            .order_by(audit_entries.c.id)
+        )
+        return (await session.execute(statement)).all()
+
+
+def changed(letter_id: str, before: Json, after: Json) -> Json:
+    return {
+        "object_type": "dead_letter",
+        "object_id": letter_id,
+        "before": before,
+        "after": after,
+    }
 
 
 async def post(world: World, path: str, **document: Any) -> Any:
@@ -431,19 +468,16 @@ async def test_what_nobody_can_read_is_shown_and_can_only_be_given_up(
 async def test_each_command_is_in_the_audit_trail_and_a_refused_one_is_not(
     world: World, robot: UUID, runtime: Runtime, database: Database
 ) -> None:
+    # given letters of which one is corrected and replayed, and the other given up
     one, two = await fail(runtime, robot, 1, 2)
-    await world.admin.patch(f"/dead-letters/{one}", json={"data": {"cycle": 2}})
+    corrected = {"data": {"battery": 20}}
+    await world.admin.patch(f"/dead-letters/{one}", json=corrected)
     await world.admin.patch(f"/dead-letters/{one}", json={"data": {"battery": 200}})
     await post(world, f"{one}/replay")
     await post(world, f"{one}/replay")
     await post(world, "discard", ids=[two], reason="a test")
-    async with database.read() as session:
-        statement = (
-            select(audit_entries)
-            .where(audit_entries.c.action.like("%dead-letters%"))
-            .order_by(audit_entries.c.id)
-        )
-        found = (await session.execute(statement)).all()
+    # then each that was done has its entry
+    found = await audited(database)
     template = "/api/v1/dead-letters"
     assert [(row.action, row.subject) for row in found] == [
         (f"PATCH {template}/{{letter_id}}", {"letter_id": one}),
@@ -451,6 +485,100 @@ async def test_each_command_is_in_the_audit_trail_and_a_refused_one_is_not(
         (f"POST {template}/discard", {}),
     ]
     assert {row.actor for row in found} == {world.people["admin"]}
+    # and it says which letter became what
+    assert [row.changes for row in found] == [
+        [changed(one, {"data": {"cycle": 1}}, corrected)],
+        [changed(one, {"status": "waiting"}, {"status": "replaying"})],
+        [
+            changed(
+                two,
+                {"status": "waiting"},
+                {"status": "discarded", "reason": "a test"},
+            )
+        ],
+    ]
+    assert [(row.object_type, row.object_id) for row in found] == [
+        ("dead_letter", one),
+        ("dead_letter", one),
+        ("dead_letter", two),
+    ]
+    assert f"dead_letter:{two}" in found[2].objects
+
+
+async def test_of_many_that_are_replayed_the_audit_names_the_first_and_counts_all(
+    world: World, robot: UUID, runtime: Runtime, database: Database
+) -> None:
+    letters = await fail(runtime, robot, *range(102))
+    answered(await post(world, "replay", consumer=INGEST_GROUP), 202)
+    (entry,) = await audited(database)
+    assert entry.subject == {"changed": "102"}
+    assert [each["object_id"] for each in entry.changes] == letters[:100]
+
+
+async def test_a_fact_is_corrected_only_to_what_its_kind_may_say(
+    world: World, database: Database, runtime: Runtime
+) -> None:
+    # given a fact of a person who joined
+    payload = {
+        "user_id": str(uuid4()),
+        "organisation_id": str(uuid4()),
+        "email": "ada@example.org",
+        "name": "Ada Lovelace",
+        "roles": ["adjuster"],
+        "skills": [],
+    }
+    letter_id = await fact(runtime, "identity.UserRegistered", payload)
+    path = f"/dead-letters/{letter_id}"
+    before = await letter(world, letter_id)
+    # when it is to say what nobody could read, then it is refused
+    wrong = {**payload, "user_id": "nobody", "roles": None}
+    answer = await world.admin.patch(path, json={"data": wrong})
+    assert (answer.status_code, code_of(answer)) == (422, "invalid_data")
+    fields = [each["field"] for each in answer.json()["errors"]]
+    assert fields == ["data.user_id", "data.roles"]
+    assert await letter(world, letter_id) == before
+    # when it is corrected, then it says that, and the audit does not say who it is
+    right = {**payload, "name": "Grace Hopper", "roles": ["underwriter"]}
+    answer = await world.admin.patch(path, json={"data": right})
+    assert answer.status_code == 204
+    assert (await letter(world, letter_id))["event"]["payload"] == right
+    (entry,) = await audited(database)
+    assert entry.changes == [
+        changed(
+            letter_id,
+            {"data": {"name": "A***", "roles": ["adjuster"]}},
+            {"data": {"name": "G***", "roles": ["underwriter"]}},
+        )
+    ]
+
+
+async def test_a_fact_of_a_kind_that_nobody_knows_may_say_anything(
+    world: World, runtime: Runtime
+) -> None:
+    letter_id = await fact(runtime, "gone.OutOfUse", {"reason": "old"})
+    path = f"/dead-letters/{letter_id}"
+    answer = await world.admin.patch(path, json={"data": {"reason": 1}})
+    assert answer.status_code == 204
+    assert (await letter(world, letter_id))["event"]["payload"] == {"reason": 1}
+
+
+async def test_an_event_of_a_type_that_is_not_known_is_not_corrected(
+    world: World, robot: UUID, runtime: Runtime, database: Database
+) -> None:
+    # given
+    (letter_id,) = await fail(runtime, robot, 1)
+    content = func.replace(dead_letters.c.content, "robot.telemetry.v1", "gone.v1")
+    async with database.write() as session:
+        await session.execute(update(dead_letters).values(content=content))
+    before = await letter(world, letter_id)
+    # when
+    answer = await world.admin.patch(
+        f"/dead-letters/{letter_id}", json={"data": {"battery": 20}}
+    )
+    # then
+    assert (answer.status_code, code_of(answer)) == (409, "unknown_event_type")
+    assert await letter(world, letter_id) == before
+    assert await audited(database) == []
 
 
 async def test_there_is_no_such_letter(world: World) -> None:

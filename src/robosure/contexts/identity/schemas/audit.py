@@ -85,7 +85,9 @@ class AuditEntryOut(OutputModel):
     actor_organisation_id: UUID | None
     organisation_id: UUID | None = Field(description="On whose behalf; its chain.")
     action: str
-    subject: dict[str, str] = Field(description="Which object, by path parameter.")
+    subject: dict[str, str] = Field(
+        description="Which object, by path parameter; and how many, if over 100."
+    )
     object_type: str | None = Field(description="Of the object it is about above all.")
     object_id: str | None
     objects: list[str] | None = Field(description="All that it can be found by.")
