@@ -64,7 +64,9 @@ def create_app(
         configure_tracing(settings, service="robosure-api")
         _say_what_is_called(settings)
         with exporting_logs(settings, service="robosure-api"):
-            async with runtime or open_runtime(settings) as opened:
+            async with runtime or open_runtime(
+                settings, patience=settings.database_patience_seconds
+            ) as opened:
                 edge = app.state.edge = _edge(opened, everything)
                 settle()
                 async with edge.pressure.watched():

@@ -48,12 +48,19 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, clock: Clock | None = None
+    settings: Settings, *, clock: Clock | None = None, patience: float | None = None
 ) -> AsyncIterator[Runtime]:
-    """Open what the settings name; connections are made when they are first used."""
+    """Open what the settings name; connections are made when they are first used.
+
+    Args:
+        settings: the installation's.
+        clock: the machine's by default.
+        patience: seconds that are waited for each answer of the database; None is for
+            good.
+    """
     clock = clock or SystemClock()
     warn_of_unprotected(settings)
-    database = Database.from_settings(settings, clock=clock)
+    database = Database.from_settings(settings, clock=clock, patience=patience)
     redis = connect_redis(settings)
     bus = open_bus(settings, redis)
     try:

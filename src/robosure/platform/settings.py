@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     slow_query_ms: PositiveInt = 200
     database_pool_size: PositiveInt = 10
+    database_patience_seconds: PositiveFloat = 8.0
+    """How long a request waits for an answer of the database before it is told 503."""
 
     public_url: str | None = None
     """Where people and their browsers reach this, such as ``https://api.example``; by

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import traceback
+from random import Random
 
 import pytest
 from sqlalchemy import func, insert, make_url, select, text
@@ -20,7 +22,9 @@ from robosure.platform.database import (
     writers,
 )
 from robosure.platform.database.session import WriteSession, throwaway_engine
+from robosure.platform.outages import infrastructure_is_away
 from robosure.platform.settings import Settings
+from tests.e2e.chaos.proxy import Proxy, Trouble
 from tests.integration.platform.testing.cart import Cart, carts
 
 
@@ -46,6 +50,47 @@ async def test_a_read_session_cannot_write(db: Database) -> None:
                 insert(carts).values(id=uuid7(), version=1, name="a", amount=0)
             )
     assert await stored(db) == []
+
+
+async def test_a_silent_database_is_given_up_and_reached_again(
+    db: Database, settings: Settings
+) -> None:
+    # given a database behind a network, and one who waits a fifth of a second
+    await a_cart(db)
+    url = make_url(settings.database_url.get_secret_value())
+    proxy = Proxy(url.port or 5432, Random(1))
+    async with proxy.running():
+        through = url.set(host="127.0.0.1", port=proxy.port)
+        own = Database(
+            through.render_as_string(hide_password=False), pool_size=1, patience=0.2
+        )
+        before = await stored(own)
+
+        async def ask(at_once: int = 1) -> None:
+            async with proxy.in_trouble(Trouble.STALL):
+                await asyncio.gather(*(stored(own) for _ in range(at_once)))
+
+        async def ask_on_new_connections() -> None:
+            await ask(2)
+
+        async def ask_within_a_transaction() -> None:
+            async with own.write() as session:
+                session.add(Cart("b"))
+                await session.flush()
+                async with proxy.in_trouble(Trouble.STALL):
+                    await session.execute(text("SELECT 1"))
+
+        for asking in (ask, ask_on_new_connections, ask_within_a_transaction):
+            # when nothing comes through any more
+            started = time.monotonic()
+            with pytest.raises(TimeoutError) as silence:
+                await asking()
+            # then that is told in time, as an outage
+            assert time.monotonic() - started < 5
+            assert infrastructure_is_away(silence.value)
+            # and once it does again, all is as it was
+            assert await stored(own) == before
+        await own.close()
 
 
 async def test_a_read_session_sees_one_moment(db: Database) -> None:

@@ -85,7 +85,20 @@ class Database:
         slow_query_ms: int = 200,
         clock: Clock | None = None,
         password: Callable[[], str] | None = None,
+        patience: float | None = None,
     ) -> None:
+        """Prepare; connections are made when they are first used.
+
+        Args:
+            url: for SQLAlchemy.
+            pool_size: how many connections are kept; as many again may be made.
+            slow_query_ms: from when on a statement is logged as slow.
+            clock: by which facts happen.
+            password: tells the password for each new connection.
+            patience: seconds that are waited for a connection, and for each answer;
+                then `TimeoutError` is raised, and the connection given up. None is for
+                good, for who has nobody to answer to.
+        """
         self._clock = clock or SystemClock()
         self.password = password
         self.engine: AsyncEngine = engine_for(
@@ -93,14 +106,17 @@ class Database:
             pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True,
             # The last one used has what is asked planned and its pages at hand.
             pool_use_lifo=True,
+            **({"pool_timeout": patience} if patience else {}),
             hide_parameters=True,  # errors are logged; what they hold must not be
             connect_args={
                 "server_settings": {"timezone": "UTC"},
                 "connection_class": BehalfConnection,
                 **({"password": password} if password else {}),
+                **(_waiting(patience) if patience else {}),
             },
         )  # fmt: skip
         _keep_values_out_of_errors(self.engine)
+        _give_up_the_silent(self.engine)
         _read_plain_uuids(self.engine)
         _time_queries(self.engine, slow_query_ms)
         self._reading = self.engine.execution_options(
@@ -109,9 +125,13 @@ class Database:
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, *, clock: Clock | None = None
+        cls,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        patience: float | None = None,
     ) -> Database:
-        """Build from the installation's settings."""
+        """Build from the installation's settings, and with as much patience."""
         path = settings.database_password_file
         return cls(
             settings.database_url.get_secret_value(),
@@ -119,6 +139,7 @@ class Database:
             slow_query_ms=settings.slow_query_ms,
             clock=clock,
             password=PasswordFile(path) if path else None,
+            patience=patience,
         )
 
     @asynccontextmanager
@@ -267,6 +288,24 @@ def _keep_values_out_of_errors(engine: AsyncEngine) -> None:
             for error in (context.sqlalchemy_exception, original, cause):
                 if error is not None:
                     error.args = (_NOT_STORABLE,)
+
+
+def _waiting(seconds: float) -> dict[str, float]:
+    """Return asyncpg's words for how long it waits: to connect, and for an answer."""
+    return {"timeout": seconds, "command_timeout": seconds}
+
+
+def _give_up_the_silent(engine: AsyncEngine) -> None:
+    """Close a connection on which no answer came in time.
+
+    To roll back on it would wait as long again, and the next statement, too.
+    """
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def _give_up(context: ExceptionContext) -> None:  # pyright: ignore[reportUnusedFunction]  # an event calls it
+        if isinstance(context.original_exception, TimeoutError):
+            context.is_disconnect = True
+            context.invalidate_pool_on_disconnect = False  # each is looked at by itself
 
 
 async def _plain_uuid_codec(connection: Any) -> None:
