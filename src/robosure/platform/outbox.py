@@ -74,6 +74,12 @@ outbox = Table(
         text("(payload ->> 'user_id')"),
         postgresql_where=text("type LIKE 'identity.User%'"),
     ),
+    Index(
+        "ix_outbox_of_robots",
+        text("(payload ->> 'robot_id')"),
+        "occurred_at",
+        postgresql_where=text("payload ->> 'robot_id' IS NOT NULL"),
+    ),
     Index("ix_outbox_published_at", "published_at"),
     Index("ix_outbox_correlation_id", "correlation_id"),
     schema=PLATFORM_SCHEMA,

@@ -60,7 +60,7 @@ def trace(server: Server | None, uid: str, *, as_json: bool) -> None:
             f"one of {processed['events']}"
         )
     _add_letters(tree, found["dead_letters"])
-    for fact in found["facts"]:
+    for fact in [*found["facts"], *found["next_facts"]]:
         branch = tree.add(f"{fact['occurred_at']}  told {fact['type']}")
         for handling in fact["handled"]:
             branch.add(f"{handling['at']}  handled by {handling['consumer']}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -33,8 +33,10 @@ from tests.support import ApiClient, code_of
 async def a_fact(
     database: Database,
     *,
-    correlation_id: str,
+    correlation_id: str = "of-nothing-else",
     robot: UUID | None = None,
+    kind: str = "risk.ScoreUpdated",
+    at: datetime = NOON,
     handled_by: tuple[str, ...] = (),
 ) -> UUID:
     """A fact that was told and relayed, and who handled it."""
@@ -44,10 +46,10 @@ async def a_fact(
             insert(outbox).values(
                 event_id=event_id,
                 context="risk",
-                type="risk.ScoreUpdated",
+                type=kind,
                 version=1,
                 payload={"robot_id": str(robot)} if robot else {},
-                occurred_at=NOON,
+                occurred_at=at,
                 correlation_id=correlation_id,
                 published_at=NOON + timedelta(seconds=1),
             )
@@ -129,7 +131,41 @@ async def test_a_stored_event_is_followed_to_its_effects(
                 "dead_letters": [],
             }
         ],
+        "next_facts": [],
     }
+
+
+async def test_a_stored_event_is_followed_to_what_is_told_next_about_its_robot(
+    api: ApiClient, database: Database
+) -> None:
+    # given an operator's event, processed at noon
+    operator = uuid7()
+    robot = await a_robot(database, operator=operator)
+    event = an_event(0, robot=robot)
+    await store(database, [event], batch=a_batch(correlation_id="request-7"))
+    async with database.write() as session:
+        await session.execute(update(batches).values(processed_at=NOON))
+    # and facts about its robot: some before and after, one of its own course
+    scored = "risk.RobotScored"
+    await a_fact(database, kind=scored, robot=robot, at=NOON - timedelta(seconds=1))
+    score = await a_fact(
+        database, kind=scored, robot=robot, at=NOON + timedelta(seconds=9),
+        handled_by=("policies",),
+    )  # fmt: skip
+    await a_fact(database, kind=scored, robot=robot, at=NOON + timedelta(seconds=19))
+    claim = await a_fact(
+        database, kind="claims.Reported", robot=robot, at=NOON + timedelta(hours=1)
+    )
+    await a_fact(database, correlation_id="request-7", robot=robot)
+    await a_fact(database, kind=scored, robot=uuid7(), at=NOON)
+    # when it is followed
+    operators = api.as_("operator_admin", organisation=operator, kind="operator")
+    trace = (await operators.get(f"/events/{uid_of(event)}/trace")).json()
+    # then the first of each type after it is told, and what became of that
+    assert [
+        (each["event_id"], [by["consumer"] for by in each["handled"]])
+        for each in trace["next_facts"]
+    ] == [(str(score), ["policies"]), (str(claim), [])]
 
 
 async def test_an_event_that_failed_is_followed_to_its_dead_letter(

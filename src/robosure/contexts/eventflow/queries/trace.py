@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, literal_column, select
 
 from robosure.contexts.eventflow.queries.cursor import EventPage
 from robosure.contexts.eventflow.queries.events import EventQueries
@@ -33,6 +33,9 @@ from robosure.platform.streams.inbox import inbox
 from robosure.platform.streams.letters import dead_letters
 
 _FACTS: Final = 100
+_NEXT_FACTS: Final = 20
+# As its index has it.
+_ROBOT: Final[Any] = literal_column("payload ->> 'robot_id'", Text)
 
 
 class _Letters(NamedTuple):
@@ -85,6 +88,7 @@ class TraceQueries:
             processed=_processing(part) if part else None,
             dead_letters=letters.all if letters else [],
             facts=await self._facts(correlation_id, str(event.subject)),
+            next_facts=await self._next_facts(part, str(event.subject)),
         )
 
     async def _put_aside(self, uid: UUID, letters: _Letters) -> TraceOut:
@@ -109,6 +113,7 @@ class TraceQueries:
             processed=None,
             dead_letters=letters.all,
             facts=await self._facts(letter.correlation_id, letter.subject),
+            next_facts=[],
         )
 
     async def _part(self, event: Any) -> Any:
@@ -141,12 +146,36 @@ class TraceQueries:
             return []
         statement = select(outbox).where(outbox.c.correlation_id == correlation_id)
         if not self._sight.all:
-            statement = statement.where(outbox.c.payload["robot_id"].astext == subject)
-        facts = (
-            await self._session.execute(
-                statement.order_by(outbox.c.position).limit(_FACTS)
+            statement = statement.where(subject == _ROBOT)
+        facts = await self._session.execute(
+            statement.order_by(outbox.c.position).limit(_FACTS)
+        )
+        return await self._followed(facts.all())
+
+    async def _next_facts(self, part: Any, subject: str) -> list[TraceFactOut]:
+        """Return what was told first about the event's robot once it was processed.
+
+        Scores are found later, of many events at once, so nothing else leads to them.
+        """
+        if part is None:
+            return []
+        facts = await self._session.execute(
+            select(outbox)
+            .where(
+                subject == _ROBOT,
+                outbox.c.occurred_at >= part.processed_at,
+                outbox.c.correlation_id.is_distinct_from(part.correlation_id),
             )
-        ).all()
+            .order_by(outbox.c.occurred_at, outbox.c.position)
+            .limit(_NEXT_FACTS)
+        )
+        first: dict[str, Any] = {}
+        for fact in facts:
+            first.setdefault(fact.type, fact)
+        return await self._followed(list(first.values()))
+
+    async def _followed(self, facts: Sequence[Any]) -> list[TraceFactOut]:
+        """Say of each fact who handled it, and who failed to."""
         ids = [fact.event_id for fact in facts]
         handled = await self._handled(ids)
         failed = await self._failed(ids)

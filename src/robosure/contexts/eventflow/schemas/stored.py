@@ -78,7 +78,7 @@ class HandlingOut(OutputModel):
 
 
 class TraceFactOut(OutputModel):
-    """A fact that was told in the course of processing the batch."""
+    """A fact that was told: in an event's course, or next about its robot."""
 
     event_id: UUID
     type: str
@@ -117,10 +117,11 @@ class TraceOut(OutputModel):
                         "repeated": 1,
                     },
                     "dead_letters": [],
-                    "facts": [
+                    "facts": [],
+                    "next_facts": [
                         {
                             "event_id": "01928f6e-5a3c-7d21-9b4e-000000000002",
-                            "type": "risk.ScoreUpdated",
+                            "type": "risk.RobotScored",
                             "occurred_at": "2026-03-02T08:17:22.130Z",
                             "published_at": "2026-03-02T08:17:22.140Z",
                             "handled": [
@@ -151,6 +152,11 @@ class TraceOut(OutputModel):
     dead_letters: list[TraceLetterOut]
     facts: list[TraceFactOut] = Field(
         description="Told under the correlation id of the request; up to 100."
+    )
+    next_facts: list[TraceFactOut] = Field(
+        description="What was told next about the robot, the first of each type among "
+        "20: the score that follows the event, and what comes of that. A score that "
+        "stays the same is not told."
     )
 
 
