@@ -10,13 +10,16 @@ from typing import Any
 import orjson
 import pytest
 from jsonschema import Draft7Validator
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from robosure.contexts.eventflow.schemas import SAMPLE
+from robosure.entrypoints.api import create_app
 from robosure.entrypoints.cli import app as command_line
 from robosure.entrypoints.registry import load
 from robosure.platform.events import type_of
 from robosure.platform.jobs import install_sender
+from robosure.platform.settings import Settings
 from tests.support import ApiClient
 
 Json = dict[str, Any]
@@ -44,6 +47,19 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Json:
 def test_the_document_is_valid(document: Json, validator: Draft7Validator) -> None:
     errors = [f"{e.json_path} {e.message}" for e in validator.iter_errors(document)]
     assert errors == []
+
+
+def test_it_is_valid_where_kafka_is_chosen_as_well(
+    validator: Draft7Validator,
+) -> None:
+    chosen = Settings(_env_file=None, event_bus=SecretStr("kafkas://one,two:8"))
+    document = create_app(settings=chosen).state.asyncapi()
+    install_sender(None)
+
+    assert [e.message for e in validator.iter_errors(document)] == []
+    channel = document["channels"]["robosure.policies"]
+    assert channel["address"] == "robosure.events.policies"
+    assert document["servers"]["streams"]["protocol"] == "kafka-secure"
 
 
 def test_a_document_with_a_mistake_is_not(

@@ -20,6 +20,7 @@ from robosure.platform.events import context_of
 from robosure.platform.jobs import celery_app, celery_sender, install_sender
 from robosure.platform.log_export import exporting_logs
 from robosure.platform.logging import LoggerMixin, get_logger
+from robosure.platform.metrics import STREAM_LANES
 from robosure.platform.runtime import Runtime, open_runtime, settle
 from robosure.platform.settings import Settings
 from robosure.platform.streams import Postman, Reader, Relay, subscriptions
@@ -89,6 +90,9 @@ class Streams(LoggerMixin):
             await self._run(stop)
 
     async def _run(self, stop: asyncio.Event) -> None:
+        for reader in self.readers:
+            # Shown as 0 until there is one: who waits for lanes is a worker too.
+            STREAM_LANES.labels(reader.effects.stream, reader.effects.group)
         while not stop.is_set():
             try:
                 await self._declare()

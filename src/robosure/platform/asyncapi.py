@@ -8,7 +8,7 @@ each context tells facts on a stream of its own, to the contexts that listen.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeGuard
 from urllib.parse import urlsplit
 
@@ -16,8 +16,11 @@ from robosure.platform.messages import Message
 from robosure.platform.settings import Settings
 from robosure.platform.streams.appending import key_of
 from robosure.platform.streams.bus import events_of
+from robosure.platform.streams.kafka_bus import brokers_of, topic_of
 
 Json = dict[str, Any]
+Address = Callable[[str], str]
+"""What the bus calls a stream."""
 
 INGEST_PATH: Final = "/api/v1/events"
 _INGEST: Final = "robosure.ingest"
@@ -63,6 +66,7 @@ def asyncapi(
     channels: dict[str, list[Message]] = defaultdict(list)
     for message in messages:
         channels[_channel_of(message)].append(message)
+    streams, address = _streams(settings)
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -77,9 +81,10 @@ def asyncapi(
             },
         },
         "defaultContentType": "application/json",
-        "servers": _servers(settings),
+        "servers": {"api": _api(settings), **streams},
         "channels": {
-            name: _channel(name, told) for name, told in sorted(channels.items())
+            name: _channel(name, told, list(streams), address)
+            for name, told in sorted(channels.items())
         },
         "operations": dict(_operations(channels)),
         "components": {
@@ -106,25 +111,48 @@ _SECURITY: Final[Json] = {
 }
 
 
-def _servers(settings: Settings) -> Json:
+def _api(settings: Settings) -> Json:
     api = urlsplit(settings.issuer)
-    streams = urlsplit(settings.redis_url.get_secret_value())
     return {
-        "api": {
-            "host": _host(api.hostname, api.port),
-            "protocol": api.scheme,
-            "description": "The HTTP API.",
-            "security": [
-                {"$ref": f"#/components/securitySchemes/{name}"} for name in _SECURITY
-            ],
-        },
-        "streams": {
-            # A socket has no host; it is on this machine.
-            "host": _host(streams.hostname or "localhost", streams.port),
-            "protocol": "rediss" if streams.scheme == "rediss" else "redis",
-            "description": "Redis Streams, within the installation.",
-        },
+        "host": _host(api.hostname, api.port),
+        "protocol": api.scheme,
+        "description": "The HTTP API.",
+        "security": [
+            {"$ref": f"#/components/securitySchemes/{name}"} for name in _SECURITY
+        ],
     }
+
+
+def _streams(settings: Settings) -> tuple[Json, Address]:
+    """Return the servers of the bus that is chosen, and where streams are on them."""
+    bus = settings.event_bus.get_secret_value()
+    if bus != "redis":
+        return _kafka(bus), topic_of
+    return _redis(settings.redis_url.get_secret_value()), lambda name: key_of(name, 0)
+
+
+def _redis(url: str) -> Json:
+    parts = urlsplit(url)
+    streams = {
+        # A socket has no host; it is on this machine.
+        "host": _host(parts.hostname or "localhost", parts.port),
+        "protocol": "rediss" if parts.scheme == "rediss" else "redis",
+        "description": "Redis Streams, within the installation.",
+    }
+    return {"streams": streams}
+
+
+def _kafka(url: str) -> Json:
+    """Name each broker, for a server has one host."""
+    first, *others = [
+        {
+            "host": broker,
+            "protocol": "kafka-secure" if url.startswith("kafkas:") else "kafka",
+            "description": "Kafka, within the installation.",
+        }
+        for broker in brokers_of(url)
+    ]
+    return {"streams": first, **{f"streams-{n}": o for n, o in enumerate(others, 2)}}
 
 
 def _host(name: str | None, port: int | None) -> str:
@@ -137,7 +165,9 @@ def _channel_of(message: Message) -> str:
     return _INGEST if taken_in else f"robosure.{message.owner}"
 
 
-def _channel(name: str, messages: Iterable[Message]) -> Json:
+def _channel(
+    name: str, messages: Iterable[Message], streams: Iterable[str], address: Address
+) -> Json:
     carried = {m.name: {"$ref": f"#/components/messages/{m.name}"} for m in messages}
     if name == _INGEST:
         return {
@@ -149,10 +179,10 @@ def _channel(name: str, messages: Iterable[Message]) -> Json:
         }
     context = name.rpartition(".")[2]
     return {
-        "address": key_of(events_of(context), 0),
+        "address": address(events_of(context)),
         "title": f"Facts of {context}",
         "description": f"What {context} tells the other contexts, in order.",
-        "servers": [{"$ref": "#/servers/streams"}],
+        "servers": [{"$ref": f"#/servers/{server}"} for server in streams],
         "messages": carried,
     }
 

@@ -52,25 +52,26 @@ HTTP_LIMITED: Final = Counter(
 EVENTS_RECEIVED: Final = Counter(
     "events_received_total", "Events accepted for processing.", ["stream"]
 )
+_WORK: Final = ("stream", "consumer")
 EVENTS_PROCESSED: Final = Counter(
-    "events_processed_total", "Events whose effects are committed.", ["consumer"]
+    "events_processed_total", "Events whose effects are committed.", _WORK
 )
 EVENTS_FAILED: Final = Counter(
-    "events_failed_total", "Events put aside after failing.", ["consumer"]
+    "events_failed_total", "Events put aside after failing.", _WORK
 )
 EVENT_PROCESSING_SECONDS: Final = Histogram(
-    "event_processing_seconds", "Time to process a batch or an event.", ["consumer"]
+    "event_processing_seconds", "Time to process a batch or an event.", _WORK
 )
-EVENT_LATENCY_SECONDS: Final = Histogram(
+EVENT_LATENCY_SECONDS: Final = ManyHistogram(
     "event_latency_seconds",
     "Time from an entry's acceptance to the commit of its effects.",
-    ["consumer"],
+    _WORK,
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600),
 )
 EVENT_BATCH_SIZE: Final = Histogram(
     "event_batch_size",
     "Events whose effects were committed together.",
-    ["consumer"],
+    _WORK,
     buckets=(1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000),
 )
 STREAM_LAG: Final = Gauge(
@@ -100,7 +101,7 @@ DEAD_LETTERS: Final = Gauge(
 STREAM_DURABLE: Final = Gauge(
     "stream_durable",
     "Whether the event bus keeps whatever it has answered for: 1, or else 0.",
-    multiprocess_mode="livemin",
+    multiprocess_mode="livemostrecent",  # of others, who never looked, it would be 0
 )
 STREAM_FILL: Final = Gauge(
     "stream_fill",

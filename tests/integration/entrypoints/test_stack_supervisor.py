@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import sys
 import time
 from contextlib import suppress
@@ -11,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from rich.console import Console
 
+from robosure.entrypoints.monitor.exposition import Exposition
 from robosure.entrypoints.stack.child import ChildSpec
 from robosure.entrypoints.stack.errors import StackError
 from robosure.entrypoints.stack.output import Output
@@ -90,6 +94,41 @@ async def test_a_killed_child_is_started_again_and_it_says_so(
         assert f"worker   | {line}\n" in screen.text
         assert line in (tmp_path / "logs" / "worker.log").read_text()
     assert not lives(after.pid)
+
+
+async def test_a_dead_child_works_on_no_lanes_and_what_it_counted_stays(
+    register: Register, screen: Screen, tmp_path: Path
+) -> None:
+    # given a child that has taken in an event and works on a lane
+    code = (
+        "import time\n"
+        "from robosure.platform.metrics import EVENTS_RECEIVED, STREAM_LANES\n"
+        "EVENTS_RECEIVED.labels('ingest').inc()\n"
+        "STREAM_LANES.labels('ingest', 'risk').inc()\n"
+        "print('up', flush=True); time.sleep(600)"
+    )
+    measured = tmp_path / "metrics"
+    measured.mkdir()
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(measured)}
+    spec = python("worker", code, environment=environment, settle=0.1)
+    async with Supervisor(register=register, output=screen.output) as supervisor:
+        await supervisor.start(spec)
+        await screen.shows("worker   | up")
+        [before] = register.children()
+        assert shown(measured).names("stream_lanes", "pid") == {str(before.pid)}
+        # when it is killed, and another takes its place
+        psutil.Process(before.pid).kill()
+        await screen.shows("worker   | up", times=2)
+        # then only that one's lane is shown, and the events of both
+        [after] = register.children()
+        assert shown(measured).names("stream_lanes", "pid") == {str(after.pid)}
+        assert shown(measured).total("events_received_total") == 2
+
+
+def shown(measured: Path) -> Exposition:
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(measured))  # type: ignore[no-untyped-call]  # its library has no types
+    return Exposition.parse(generate_latest(registry).decode())
 
 
 async def test_what_a_killed_child_had_started_ends_with_it(

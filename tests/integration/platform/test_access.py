@@ -48,6 +48,7 @@ async def test_health_and_readiness_answer(api: ApiClient) -> None:
             "checks": {
                 "database": "ok",
                 "redis": "ok",
+                "bus": "ok",
                 # The tests' Redis is fast instead.
                 "rights": "more than needed",
                 "durability": NOT_DURABLE,

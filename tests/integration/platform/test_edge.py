@@ -245,6 +245,7 @@ async def test_readiness_says_that_redis_is_away(
     assert ready.json()["checks"] == {
         "database": "ok",
         "redis": "no answer",
+        "bus": "no answer",
         "rights": "more than needed",
         "durability": "no answer",
         "scanner": "off",

@@ -111,6 +111,13 @@ def test_lag_age_leases_and_workers_are_said_as_they_are(metrics: Metrics) -> No
     assert consumer.dead_letters == 4
 
 
+def test_a_worker_that_waits_for_lanes_is_counted(metrics: Metrics) -> None:
+    before = metrics.read(10.0)
+    metrics.lanes.labels("ingest", "risk", "71").set(0)
+    metrics.lanes.labels("ingest", "risk", "72").set(8)
+    assert between(metrics, before).workers == 2
+
+
 def test_latencies_are_of_the_interval_and_not_of_all_time(metrics: Metrics) -> None:
     # given a slow past
     for _ in range(1_000):

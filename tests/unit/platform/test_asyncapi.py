@@ -130,6 +130,33 @@ def test_what_two_contexts_call_by_one_name_is_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "protocol"),
+    [
+        ("kafka://user:canary@one,two:8", "kafka"),
+        ("kafkas://user:canary@one,two:8?mechanism=PLAIN", "kafka-secure"),
+    ],
+)
+def test_facts_are_in_a_topic_of_each_broker_where_kafka_is_chosen(
+    url: str, protocol: str
+) -> None:
+    document = a_document(a_message("trips.Ended"), event_bus=url)
+
+    servers = document["servers"]
+    brokers = [servers["streams"], servers["streams-2"]]
+    assert [broker["host"] for broker in brokers] == ["one:9092", "two:8"]
+    assert {broker["protocol"] for broker in brokers} == {protocol}
+    assert list(servers) == ["api", "streams", "streams-2"]
+    channel = document["channels"]["robosure.trips"]
+    assert channel["address"] == "robosure.events.trips"
+    assert channel["servers"] == [
+        {"$ref": "#/servers/streams"},
+        {"$ref": "#/servers/streams-2"},
+    ]
+    assert "canary" not in str(document)
+    assert "redis" not in str(document).lower()
+
+
+@pytest.mark.parametrize(
     ("url", "host", "protocol"),
     [
         ("redis://user:canary@streams:6380/2", "streams:6380", "redis"),

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from robosure.platform.metrics import ManyHistogram, Measurements, Tally
@@ -57,3 +62,23 @@ async def test_what_is_measured_in_a_turn_is_observed_at_once_and_as_one_by_one(
 
     assert shown(by_turns) == shown(one_by_one)
     assert shown(by_turns)["secs_count", ""] == 8
+
+
+@pytest.mark.parametrize("durable", [0, 1])
+def test_what_one_process_found_of_the_bus_is_not_what_another_never_looked_for(
+    tmp_path: Path, durable: int
+) -> None:
+    # given processes of which one has looked whether the bus is durable
+    of_several = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+
+    def run(then: str) -> str:
+        code = f"from robosure.platform.metrics import *; {then}"
+        command = [sys.executable, "-c", code]
+        return subprocess.run(
+            command, env=of_several, check=True, capture_output=True, text=True
+        ).stdout
+
+    run("0")
+    run(f"STREAM_DURABLE.set({durable})")
+    # then it is shown as that one found it
+    assert f"stream_durable {float(durable)}\n" in run("print(exposition().decode())")

@@ -68,10 +68,9 @@ async def latencies_told(url: str) -> dict[str, Distribution]:
     if not answer.is_success:
         return {}
     exposition = Exposition.parse(answer.text)
-    return {
-        labels["consumer"]: distribution
-        for labels, distribution in exposition.distributions(_METRIC)
-    }
+    consumers = exposition.names(f"{_METRIC}_bucket", "consumer")
+    told = {each: exposition.distribution(_METRIC, consumer=each) for each in consumers}
+    return {each: found for each, found in told.items() if found is not None}
 
 
 def told_between(

@@ -102,7 +102,8 @@ class Figures:
     """Everything that is shown of one interval.
 
     Attributes:
-        workers: how many processes own lanes, where the metrics tell processes apart.
+        workers: how many processes own lanes or wait for some, where the metrics tell
+            processes apart.
     """
 
     at: datetime

@@ -9,9 +9,12 @@ ends the children.
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]  # its library has no types
 
 from robosure.entrypoints.stack.child import Child, ChildSpec
 from robosure.entrypoints.stack.errors import StackError
@@ -216,6 +219,7 @@ class _Keeper:
         assert child is not None, "nothing was started"  # nosec B101 # noqa: S101 - no user can cause it
         status = await child.bury()
         self._register.remove(child.pid)
+        self._forget_gauges(child.pid)
         self._child = None
         return status
 
@@ -272,6 +276,15 @@ class _Keeper:
         if not child.ended:
             await child.stop(asyncio.Event())
         return await self.bury()
+
+    def _forget_gauges(self, pid: int) -> None:
+        """End what the metrics show as its state; what it counted stays."""
+        environment = self._spec.environment
+        told = os.environ if environment is None else environment
+        if directory := told.get("PROMETHEUS_MULTIPROC_DIR"):
+            # The directory may be deleted under us.
+            with suppress(OSError):
+                mark_process_dead(pid, directory)  # type: ignore[no-untyped-call]  # its library has no types
 
     def _last_words(self, child: Child, deaths: int, end: str) -> str:
         said = f': "{child.last_words}"' if child.last_words else ""

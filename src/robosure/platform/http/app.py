@@ -71,6 +71,7 @@ class Readiness(OutputModel):
                     "checks": {
                         "database": "ok",
                         "redis": "ok",
+                        "bus": "ok",
                         "rights": "ok",
                         "durability": "ok",
                         "scanner": "ok",
@@ -81,6 +82,7 @@ class Readiness(OutputModel):
                     "checks": {
                         "database": "ok",
                         "redis": "no answer",
+                        "bus": "no answer",
                         "rights": "more than needed",
                         "durability": "no answer",
                         "scanner": "off",
@@ -230,7 +232,7 @@ async def health() -> Health:
     responses={503: {"model": Readiness, "description": "Something does not answer."}},
 )
 async def ready(runtime: RuntimeDep, response: Response) -> Readiness:
-    """Ask the database and Redis, and what the login to the database may do.
+    """Ask the database, Redis and the bus, and what the login to the database may do.
 
     In production it may not own tables, or anything else that is not needed.
     `durability` says how accepted events could be lost, if they could, and `scanner`
@@ -238,13 +240,14 @@ async def ready(runtime: RuntimeDep, response: Response) -> Readiness:
     the process unready.
     """
     checks = {"database": await _database(runtime), "redis": await _redis(runtime)}
+    checks["bus"], durability = await _bus(runtime)
     rights = await _rights(runtime)
     if runtime.settings.environment == "production":
         checks["rights"] = rights
     works = all(answer == "ok" for answer in checks.values())
     response.status_code = 200 if works else 503
     checks["rights"] = rights
-    checks["durability"] = await _durability(runtime)
+    checks["durability"] = durability
     checks["scanner"] = await _scanner(runtime)
     return Readiness(status="ready" if works else "not ready", checks=checks)
 
@@ -331,12 +334,13 @@ async def _redis(runtime: Runtime) -> str:
     return "ok"
 
 
-async def _durability(runtime: Runtime) -> str:
+async def _bus(runtime: Runtime) -> tuple[str, str]:
+    """Say whether it answers, and how it could lose events: one question for both."""
     try:
         weaknesses = await runtime.bus.weaknesses()
     except BusAwayError:
-        return "no answer"
-    return "; ".join(weaknesses) or "ok"
+        return "no answer", "no answer"
+    return "ok", "; ".join(weaknesses) or "ok"
 
 
 async def _scanner(runtime: Runtime) -> str:

@@ -151,7 +151,7 @@ class Appender:
 
     def _written(self, records: Sequence[Record]) -> bytes:
         pieces: list[bytes] = []
-        for stream, value, partition in records:
+        for stream, value, partition, _ in records:
             head = self._heads.get((stream, partition))
             if head is None:
                 key = key_of(stream, partition).encode()

@@ -12,9 +12,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 from zlib import crc32
+
+from robosure.platform.metrics import STREAM_LAG, STREAM_OLDEST_SECONDS
 
 INGEST: Final = "ingest"
 """The stream of events from outside."""
@@ -37,11 +39,16 @@ class BusAwayError(ConnectionError):
 
 
 class Record(NamedTuple):
-    """What is appended to one partition of a stream."""
+    """What is appended to one partition of a stream.
+
+    Attributes:
+        key: whom it is about, for others who read along; it chooses no partition.
+    """
 
     stream: str
     value: bytes
     partition: int = 0
+    key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,15 @@ class Backlog:
 
     entries: int
     oldest: datetime | None
+
+
+def show_backlog(stream: str, group: str, backlog: Backlog) -> None:
+    """Tell the metrics what waits for a group."""
+    age = 0.0
+    if backlog.oldest is not None:
+        age = (datetime.now(UTC) - backlog.oldest).total_seconds()
+    STREAM_LAG.labels(stream, group).set(backlog.entries)
+    STREAM_OLDEST_SECONDS.labels(stream, group).set(max(0.0, age))
 
 
 class Lane(Protocol):

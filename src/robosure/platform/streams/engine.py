@@ -111,6 +111,7 @@ class Engine(LoggerMixin, Generic[Item]):
         self._clock = clock or SystemClock()
         self._items_per_entry = _FIRST_ITEMS_PER_ENTRY
         self._group = effects.group
+        self._work = effects.stream, effects.group
 
     async def work(self, lane: Lane, released: asyncio.Event) -> None:
         """Handle what the lane holds and what comes, until released.
@@ -202,12 +203,12 @@ class Engine(LoggerMixin, Generic[Item]):
         self._observe(entries, handled, time.perf_counter() - started)
 
     def _observe(self, entries: Sequence[Entry], items: int, seconds: float) -> None:
-        latency = EVENT_LATENCY_SECONDS.labels(self._group)
         now = time.time()
-        for entry in entries:
-            latency.observe(now - entry.appended_at)
-        EVENT_BATCH_SIZE.labels(self._group).observe(items)
-        EVENT_PROCESSING_SECONDS.labels(self._group).observe(seconds)
+        EVENT_LATENCY_SECONDS.labels(*self._work).observe_all(
+            [now - entry.appended_at for entry in entries]
+        )
+        EVENT_BATCH_SIZE.labels(*self._work).observe(items)
+        EVENT_PROCESSING_SECONDS.labels(*self._work).observe(seconds)
 
     async def _decoded(self, lane: Lane, entry: Entry) -> Sequence[Item]:
         try:
@@ -247,8 +248,8 @@ class Engine(LoggerMixin, Generic[Item]):
                 await self._effects.apply(session, items)
             for fault in faults:
                 await self._put_aside(session, fault)
-        EVENTS_PROCESSED.labels(self._group).inc(len(items))
-        EVENTS_FAILED.labels(self._group).inc(len(faults))
+        EVENTS_PROCESSED.labels(*self._work).inc(len(items))
+        EVENTS_FAILED.labels(*self._work).inc(len(faults))
 
     async def _put_aside(self, session: WriteSession, fault: _Fault[Item]) -> None:
         letter = self._effects.letter(fault.item)
@@ -350,7 +351,7 @@ class Engine(LoggerMixin, Generic[Item]):
         )
         async with self._database.write() as session:
             await put_aside(session, letter, error=error, attempts=1, at=at)
-        EVENTS_FAILED.labels(self._group).inc()
+        EVENTS_FAILED.labels(*self._work).inc()
 
 
 def _for_good(error: Exception) -> bool:

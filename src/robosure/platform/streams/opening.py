@@ -10,6 +10,7 @@ from robosure.platform.streams.kafka_bus import Kafka, KafkaBus
 from robosure.platform.streams.redis_bus import RedisBus
 
 _REDIS = "redis"
+_MIB = 1024 * 1024
 
 
 def open_bus(settings: Settings, redis: Redis) -> EventBus:
@@ -20,5 +21,5 @@ def open_bus(settings: Settings, redis: Redis) -> EventBus:
     """
     name = settings.event_bus.get_secret_value()
     if name == _REDIS:
-        return RedisBus(redis)
+        return RedisBus(redis, memory_bytes=settings.event_memory_mb * _MIB)
     return KafkaBus(Kafka.from_url(name, ca_file=settings.ca_file))

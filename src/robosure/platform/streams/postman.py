@@ -99,9 +99,9 @@ class Postman(LoggerMixin):
             )
             async with self._database.write() as session:
                 await mark_failed(session, due.id, error=error, at=self._clock.now())
-            EVENTS_FAILED.labels(due.consumer).inc()
+            EVENTS_FAILED.labels(due.stream, due.consumer).inc()
         else:
-            EVENTS_PROCESSED.labels(due.consumer).inc()
+            EVENTS_PROCESSED.labels(due.stream, due.consumer).inc()
         return True
 
     def _handling(self, due: Due) -> Effects[Any]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 from robosure.kernel.time import Clock
 from robosure.platform.database.session import Database
-from robosure.platform.metrics import STREAM_LAG, STREAM_OLDEST_SECONDS
-from robosure.platform.streams.bus import EventBus
+from robosure.platform.streams.bus import EventBus, show_backlog
 from robosure.platform.streams.effects import Effects
 from robosure.platform.streams.engine import Engine
 
@@ -67,8 +65,4 @@ class Reader:
         stream, group = self.effects.stream, self.effects.group
         await self._bus.tidy(stream, partitions=self._partitions)
         waiting = await self._bus.backlog(stream, group, partitions=self._partitions)
-        STREAM_LAG.labels(stream, group).set(waiting.entries)
-        age = 0.0
-        if waiting.oldest is not None:
-            age = (datetime.now(UTC) - waiting.oldest).total_seconds()
-        STREAM_OLDEST_SECONDS.labels(stream, group).set(max(0.0, age))
+        show_backlog(stream, group, waiting)

@@ -143,10 +143,12 @@ class RedisBus(LoggerMixin):
         self._appending = _like(redis, socket_timeout=None, health_check_interval=0)
         self._appender = Appender(self._appending)
         self._leases = Leases(redis, seconds=lease_seconds)
+        self._lanes: dict[tuple[str, str], int] = {}
 
     async def declare(self, stream: str, group: str, *, partitions: int = 1) -> None:
         """Create the group at the beginning of every partition, unless it exists."""
-        for partition in range(partitions):
+        lanes = self._lanes[stream, group] = await self._existing(stream, partitions)
+        for partition in range(lanes):
             await ensure_group(self._redis, key_of(stream, partition), group)
 
     def append(self, *records: Record) -> asyncio.Future[None]:
@@ -167,7 +169,8 @@ class RedisBus(LoggerMixin):
         async def own(partition: int, released: asyncio.Event) -> None:
             await work(self._lane(stream, group, partition), released)
 
-        await self._leases.share(f"{stream}:{group}", partitions, own, stop=stop)
+        lanes = self._lanes.get((stream, group), partitions)
+        await self._leases.share(f"{stream}:{group}", lanes, own, stop=stop)
 
     @asynccontextmanager
     async def lanes(
@@ -175,14 +178,25 @@ class RedisBus(LoggerMixin):
     ) -> AsyncIterator[Sequence[RedisLane]]:
         """Own every lane without a lease, for whoever knows to be alone."""
         await self.declare(stream, group, partitions=partitions)
-        yield [self._lane(stream, group, partition) for partition in range(partitions)]
+        lanes = range(self._lanes[stream, group])
+        yield [self._lane(stream, group, partition) for partition in lanes]
+
+    async def _existing(self, stream: str, partitions: int) -> int:
+        """Return how many partitions there are, if there ever were more than now.
+
+        What waits on them was accepted, and is handled as all else is.
+        """
+        while await _away(self._redis.exists(key_of(stream, partitions))):
+            partitions += 1
+        return partitions
 
     def _lane(self, stream: str, group: str, partition: int) -> RedisLane:
         return RedisLane(self._redis, self._reading, stream, group, partition)
 
     async def backlog(self, stream: str, group: str, *, partitions: int) -> Backlog:
         """Count what the group was not given yet, and what it has not acknowledged."""
-        keys = [key_of(stream, partition) for partition in range(partitions)]
+        existing = await self._existing(stream, partitions)
+        keys = [key_of(stream, partition) for partition in range(existing)]
         waiting = [await _measured(_waiting(self._redis, key, group)) for key in keys]
         oldest = [at for _, at in waiting if at is not None]
         return Backlog(
@@ -192,7 +206,7 @@ class RedisBus(LoggerMixin):
 
     async def tidy(self, stream: str, *, partitions: int) -> None:
         """Trim each partition to the oldest entry that some group still needs."""
-        for partition in range(partitions):
+        for partition in range(await self._existing(stream, partitions)):
             await _measured(trim_acknowledged(self._redis, key_of(stream, partition)))
 
     async def weaknesses(self) -> Sequence[str]:

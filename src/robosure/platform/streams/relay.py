@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
+from robosure.kernel.events import DomainEvent
 from robosure.platform.database.connecting import connect
 from robosure.platform.database.session import Database, WriteSession
+from robosure.platform.events import Told, type_of
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import OUTBOX_DEPTH, OUTBOX_OLDEST_SECONDS
 from robosure.platform.outbox import CHANNEL, backlog, mark_published, unpublished
@@ -46,9 +49,14 @@ class Relay(LoggerMixin):
             waiting = await unpublished(session, _BATCH)
             if not waiting:
                 return 0
+            about = subject_fields()
             await self._bus.append(
                 *(
-                    Record(events_of(context), TOLD.dump_json(told))
+                    Record(
+                        events_of(context),
+                        TOLD.dump_json(told),
+                        key=_subject(told, about),
+                    )
                     for _, context, told in waiting
                 )
             )
@@ -114,6 +122,22 @@ class Relay(LoggerMixin):
 
     def _wake(self, *_: Any) -> None:
         self._woken.set()
+
+
+def subject_fields() -> dict[str, str]:
+    """Return which field says what a fact is about, by the fact's name: its first."""
+    about: dict[str, str] = {}
+    for kind in DomainEvent.__subclasses__():
+        declared: Any = kind
+        if is_dataclass(declared) and fields(declared):
+            about[type_of(kind)] = fields(declared)[0].name
+    return about
+
+
+def _subject(told: Told, about: Mapping[str, str]) -> bytes | None:
+    """Return the id of what a fact is about; None if its kind is told no more."""
+    subject = told.payload.get(about.get(told.envelope.type, ""))
+    return None if subject is None else str(subject).encode()
 
 
 def _setting(event: asyncio.Event) -> Callable[..., None]:

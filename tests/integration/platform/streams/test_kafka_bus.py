@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiokafka.admin import (  # type: ignore[import-untyped]
@@ -22,8 +23,10 @@ from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]
 from structlog.testing import capture_logs
 
 from robosure.platform.database import Database
+from robosure.platform.events import publish
+from robosure.platform.runtime import Runtime
 from robosure.platform.settings import Settings
-from robosure.platform.streams import Engine
+from robosure.platform.streams import Engine, Relay, relay
 from robosure.platform.streams.bus import Backlog, BusAwayError, Lane, Record
 from robosure.platform.streams.kafka_bus import Kafka, KafkaBus, topic_of
 from robosure.platform.streams.kafka_bus.topics import weaknesses_of
@@ -41,8 +44,12 @@ from tests.integration.platform.streams.marking import (
     event,
     marked,
 )
+from tests.integration.platform.streams.outage import Gate
+from tests.integration.platform.testing.app import an_app
+from tests.integration.platform.testing.events import Emptied, Filled
 from tests.integration.platform.testing.listening import running, until
 from tests.kafka import Broker, running_broker
+from tests.support import ApiClient
 
 # Fetching and starting Kafka counts as the first test's time.
 pytestmark = pytest.mark.timeout(400)
@@ -165,6 +172,7 @@ async def test_it_says_how_kafka_could_lose_what_it_accepted(
     [
         ("min.insync.replicas", "1", "as soon as one broker keeps"),
         ("unclean.leader.election.enable", "true", "fallen behind"),
+        ("cleanup.policy", "compact,delete", "the last of each key"),
         ("retention.ms", "604799999", "less than a week"),
         ("retention.bytes", "1000", "up to a size"),
     ],
@@ -173,6 +181,7 @@ def test_each_setting_that_could_lose_events_is_named(
     setting: str, value: str, said: str
 ) -> None:
     sound = {
+        "cleanup.policy": "delete",
         "min.insync.replicas": "2",
         "unclean.leader.election.enable": "false",
         "retention.ms": "604800000",
@@ -231,6 +240,75 @@ async def test_what_kafka_dropped_before_it_was_handled_is_told_and_passed_over(
             assert await values(lane) == [(b"4", False)]
     (lost,) = [log for log in logs if log["event"] == "platform.kafka.entries_lost"]
     assert lost["entries"] == 3
+
+
+# --- who reads along ------------------------------------------------------------------
+
+
+async def keys_in(broker: Broker, topic: str, number: int) -> list[bytes | None]:
+    """Read the first keys of a topic as a stranger would."""
+    consumer = Kafka.from_url(broker.url).consumer()
+    await consumer.start()
+    consumer.assign([TopicPartition(topic, 0)])
+    async with asyncio.timeout(10):
+        found = [(await consumer.getone()).key for _ in range(number)]
+    await consumer.stop()
+    return found
+
+
+async def test_an_entry_has_the_key_that_its_record_has(
+    broker: Broker, buses: Buses, topic: str
+) -> None:
+    keyed = Record(buses.stream, b"a", key=b"robot-1")
+    await buses.open().append(keyed, Record(buses.stream, b"b"))
+    assert await keys_in(broker, topic, 2) == [b"robot-1", None]
+
+
+async def test_a_fact_has_the_id_of_what_it_is_about_for_its_key(
+    db: Database,
+    broker: Broker,
+    buses: Buses,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given facts about two carts
+    cart, other = UUID(int=1), UUID(int=2)
+    async with db.write() as session:
+        publish(session, Filled(cart, "a", 1))
+        publish(session, Filled(other, "b", 1))
+        publish(session, Emptied(cart))
+    # when they are relayed
+    monkeypatch.setattr(relay, "events_of", lambda _: buses.stream)
+    relaying = Relay(db, buses.open(), listen_url=settings.sync_database_url)
+    assert await relaying.relay() == 3
+    # then
+    keys = [str(each).encode() for each in (cart, other, cart)]
+    assert await keys_in(broker, topic_of(buses.stream), 3) == keys
+
+
+# --- whether it answers ---------------------------------------------------------------
+
+
+async def test_who_cannot_reach_kafka_is_not_ready(
+    runtime: Runtime, buses: Buses, gate: Gate
+) -> None:
+    api = ApiClient(an_app(runtime, bus=buses.open(gated=True)))
+
+    async def ready() -> tuple[int, str, str]:
+        async with api.anonymous() as client:
+            answer = await client.get("http://robosure.test/ready")
+        checks = answer.json()["checks"]
+        return answer.status_code, checks["bus"], checks["redis"]
+
+    assert await ready() == (200, "ok", "ok")
+    # when it is silent, and when it is gone
+    gate.swallow = True
+    assert await ready() == (503, "no answer", "ok")
+    await gate.shut()
+    assert await ready() == (503, "no answer", "ok")
+    # then it is ready again as soon as Kafka is back
+    await gate.open()
+    await until(ready, (200, "ok", "ok"))
 
 
 # --- rebalances -----------------------------------------------------------------------

@@ -12,10 +12,12 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from robosure.platform.database import Database
+from robosure.platform.settings import Settings
 from robosure.platform.streams import Engine, engine
 from robosure.platform.streams.appending import key_of
 from robosure.platform.streams.bus import Backlog, BusAwayError, Record
 from robosure.platform.streams.leases import Leases
+from robosure.platform.streams.opening import open_bus
 from robosure.platform.streams.redis_bus import RedisBus
 from tests.integration.platform.streams.buses import LEASE_SECONDS, Buses
 from tests.integration.platform.streams.marking import (
@@ -25,6 +27,7 @@ from tests.integration.platform.streams.marking import (
     count,
     event,
     marked,
+    record,
 )
 from tests.integration.platform.streams.outage import Gate
 from tests.integration.platform.testing.listening import running, until
@@ -64,6 +67,46 @@ async def test_after_redis_was_wiped_the_group_is_made_again_from_the_beginning(
         # then nothing of it is passed over
         await until(lambda: marked(db), [("a", 0), ("a", 1), ("a", 2)])
         await until(lambda: bus.backlog(buses.stream, GROUP, partitions=1), NOTHING)
+
+
+async def test_what_waits_on_partitions_that_are_no_more_is_handled_too(
+    db: Database, redis: Redis, buses: Buses
+) -> None:
+    # given a stream of four partitions, with an event on each
+    bus = buses.open()
+    await bus.declare(buses.stream, GROUP, partitions=4)
+    for partition in range(4):
+        marked_by = record(buses.stream, event("a", partition))
+        await bus.append(marked_by._replace(partition=partition))
+    # when it is said to have but two
+    assert (await bus.backlog(buses.stream, GROUP, partitions=2)).entries == 4
+    await bus.declare(buses.stream, GROUP, partitions=2)
+    worker = Engine(db, Marking(buses.stream))
+    async with running(
+        lambda stop: bus.serve(
+            buses.stream, GROUP, partitions=2, work=worker.work, stop=stop
+        )
+    ):
+        # then all are handled, and trimmed
+        await until(lambda: count(db), 4)
+        await until(lambda: bus.backlog(buses.stream, GROUP, partitions=2), NOTHING)
+    await bus.tidy(buses.stream, partitions=2)
+    assert [await redis.xlen(key_of(buses.stream, each)) for each in range(4)] == [
+        0
+    ] * 4
+
+
+async def test_a_redis_without_a_limit_is_measured_by_the_settings(
+    redis: Redis, settings: Settings
+) -> None:
+    # given a Redis that may use all there is
+    assert (await redis.info("memory"))["maxmemory"] == 0
+    bus = open_bus(settings.model_copy(update={"event_memory_mb": 1}), redis)
+    # when it is asked how full it is
+    used = (await redis.info("memory"))["used_memory"] / 2**20
+    # then that is by our limit
+    assert await bus.fill() == pytest.approx(used, rel=0.5)
+    await bus.close()
 
 
 async def test_nothing_is_waited_for_after_a_full_batch_that_proved_to_be_small(

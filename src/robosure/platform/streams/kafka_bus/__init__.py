@@ -19,6 +19,7 @@ from robosure.platform.streams.bus import Backlog, BusAwayError, Record, Work
 from robosure.platform.streams.kafka_bus.connecting import (
     AWAY,
     Kafka,
+    brokers_of,
     group_of,
     topic_of,
 )
@@ -27,7 +28,7 @@ from robosure.platform.streams.kafka_bus.membership import Membership
 from robosure.platform.streams.kafka_bus.metering import Meter
 from robosure.platform.streams.kafka_bus.topics import Topics
 
-__all__ = ["Kafka", "KafkaBus", "topic_of"]
+__all__ = ["Kafka", "KafkaBus", "brokers_of", "topic_of"]
 
 _LONGEST_PAUSE: Final = 2.0
 
@@ -69,6 +70,7 @@ class KafkaBus(LoggerMixin):
                     await producer.send(
                         topic_of(record.stream),
                         record.value,
+                        key=record.key,
                         partition=record.partition,
                     )
                     for record in records

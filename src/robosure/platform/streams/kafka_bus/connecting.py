@@ -55,6 +55,12 @@ def group_of(stream: str, group: str) -> str:
     return f"{topic_of(stream)}.{group}"
 
 
+def brokers_of(url: str) -> list[str]:
+    """Return the brokers that a URL names, as host:port, without who asks them."""
+    hosts = urlsplit(url).netloc.rpartition("@")[2].split(",")
+    return [host if ":" in host else f"{host}:{_DEFAULT_PORT}" for host in hosts]
+
+
 def away(error: Exception) -> BusAwayError:
     """Return what the port says for that."""
     return BusAwayError(f"{type(error).__name__}: {error}")
@@ -104,11 +110,8 @@ class Kafka:
             security["sasl_plain_password"] = unquote(password)
         protocol = "SASL_" if credentials else ""
         protocol += "SSL" if secure else "PLAINTEXT"
-        servers = [
-            host if ":" in host else f"{host}:{_DEFAULT_PORT}"
-            for host in hosts.split(",")
-        ]
-        return cls(servers, {"security_protocol": protocol, **security}, **changes)
+        settings = {"security_protocol": protocol, **security}
+        return cls(brokers_of(url), settings, **changes)
 
     def producer(self) -> Any:
         """Return a producer that has an answer only when every replica in sync has it.

@@ -30,6 +30,7 @@ _BROKERS_DEFAULT: Final = -1
 _ASK_AGAIN_SECONDS: Final = 0.05
 _WEEK_MS: Final = 7 * 24 * 3600 * 1000
 _SETTINGS: Final = {
+    "cleanup.policy": "delete",
     "max.message.bytes": str(LARGEST),
     "message.timestamp.type": "LogAppendTime",
     "unclean.leader.election.enable": "false",
@@ -177,6 +178,11 @@ def weaknesses_of(brokers: int, settings: dict[str, str]) -> list[str]:
         found.append(
             "A broker that has fallen behind may come to lead {} "
             "(unclean.leader.election.enable): what it did not get is lost"
+        )
+    if "compact" in settings["cleanup.policy"]:
+        found.append(
+            "Kafka keeps no more than the last of each key in {} (cleanup.policy): "
+            "what was told before is lost"
         )
     if 0 <= int(settings["retention.ms"]) < _WEEK_MS:
         found.append(
