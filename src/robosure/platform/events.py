@@ -65,6 +65,11 @@ def type_of(event_type: type[DomainEvent]) -> str:
     return f"{context_of(event_type)}.{event_type.__name__}"
 
 
+def types_by_name() -> dict[str, type[DomainEvent]]:
+    """Return the event types of the contexts that are loaded, by their public names."""
+    return {type_of(each): each for each in DomainEvent.__subclasses__()}
+
+
 def adapter(event_type: type[E]) -> TypeAdapter[E]:
     """Return the reader and writer of an event type."""
     made = _adapters.get(event_type)

@@ -13,10 +13,9 @@ from typing import Any, Final
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
-from robosure.kernel.events import DomainEvent
 from robosure.platform.database.connecting import connect
 from robosure.platform.database.session import Database, WriteSession
-from robosure.platform.events import Told, type_of
+from robosure.platform.events import Told, types_by_name
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.metrics import OUTBOX_DEPTH, OUTBOX_OLDEST_SECONDS
 from robosure.platform.outbox import CHANNEL, backlog, mark_published, unpublished
@@ -127,10 +126,10 @@ class Relay(LoggerMixin):
 def subject_fields() -> dict[str, str]:
     """Return which field says what a fact is about, by the fact's name: its first."""
     about: dict[str, str] = {}
-    for kind in DomainEvent.__subclasses__():
+    for name, kind in types_by_name().items():
         declared: Any = kind
         if is_dataclass(declared) and fields(declared):
-            about[type_of(kind)] = fields(declared)[0].name
+            about[name] = fields(declared)[0].name
     return about
 
 

@@ -76,6 +76,16 @@ async def an_aside_event(database: Database, event: dict[str, Any]) -> None:
         )
 
 
+async def an_operators_event(
+    database: Database, operator: UUID
+) -> tuple[UUID, dict[str, Any]]:
+    """A robot of the operator's, and an event of it that is stored."""
+    robot = await a_robot(database, operator=operator)
+    event = an_event(0, robot=robot)
+    await store(database, [event], batch=a_batch(correlation_id="request-7"))
+    return robot, event
+
+
 async def test_a_stored_event_is_followed_to_its_effects(
     api: ApiClient, database: Database
 ) -> None:
@@ -140,9 +150,7 @@ async def test_a_stored_event_is_followed_to_what_is_told_next_about_its_robot(
 ) -> None:
     # given an operator's event, processed at noon
     operator = uuid7()
-    robot = await a_robot(database, operator=operator)
-    event = an_event(0, robot=robot)
-    await store(database, [event], batch=a_batch(correlation_id="request-7"))
+    robot, event = await an_operators_event(database, operator)
     async with database.write() as session:
         await session.execute(update(batches).values(processed_at=NOON))
     # and facts about its robot: some before and after, one of its own course
@@ -158,14 +166,18 @@ async def test_a_stored_event_is_followed_to_what_is_told_next_about_its_robot(
     )
     await a_fact(database, correlation_id="request-7", robot=robot)
     await a_fact(database, kind=scored, robot=uuid7(), at=NOON)
-    # when it is followed
-    operators = api.as_("operator_admin", organisation=operator, kind="operator")
-    trace = (await operators.get(f"/events/{uid_of(event)}/trace")).json()
+    path = f"/events/{uid_of(event)}/trace"
+    # when an insurer follows it
+    trace = (await api.as_("support").get(path)).json()
     # then the first of each type after it is told, and what became of that
     assert [
         (each["event_id"], [by["consumer"] for by in each["handled"]])
         for each in trace["next_facts"]
     ] == [(str(score), ["policies"]), (str(claim), [])]
+    # and others who see its events are told of scores, but not that there is a claim
+    operators = api.as_("operator_admin", organisation=operator, kind="operator")
+    trace = (await operators.get(path)).json()
+    assert [each["event_id"] for each in trace["next_facts"]] == [str(score)]
 
 
 async def test_an_event_that_failed_is_followed_to_its_dead_letter(
@@ -222,9 +234,7 @@ async def test_an_operator_follows_its_own_events_and_sees_its_own_facts(
 ) -> None:
     # given an operator's event, and facts of that course, also about other robots
     operator = uuid7()
-    robot = await a_robot(database, operator=operator)
-    event = an_event(0, robot=robot)
-    await store(database, [event], batch=a_batch(correlation_id="request-7"))
+    robot, event = await an_operators_event(database, operator)
     own = await a_fact(database, correlation_id="request-7", robot=robot)
     await a_fact(database, correlation_id="request-7", robot=uuid7())
     await a_fact(database, correlation_id="request-7")

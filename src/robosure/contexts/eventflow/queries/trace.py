@@ -24,8 +24,10 @@ from robosure.contexts.eventflow.schemas import (
     TraceOut,
 )
 from robosure.contexts.eventflow.tables import batches
+from robosure.contexts.risk.events import RobotScored
 from robosure.kernel.errors import NotFound
 from robosure.platform.database import ReadSession
+from robosure.platform.events import type_of
 from robosure.platform.http import Principal
 from robosure.platform.outbox import outbox
 from robosure.platform.streams.bus import INGEST_GROUP
@@ -34,8 +36,8 @@ from robosure.platform.streams.letters import dead_letters
 
 _FACTS: Final = 100
 _NEXT_FACTS: Final = 20
-# As its index has it.
-_ROBOT: Final[Any] = literal_column("payload ->> 'robot_id'", Text)
+_robot_id: Final[Any] = literal_column("payload ->> 'robot_id'", Text)
+"""Whom a fact is about, as the index has it."""
 
 
 class _Letters(NamedTuple):
@@ -146,7 +148,7 @@ class TraceQueries:
             return []
         statement = select(outbox).where(outbox.c.correlation_id == correlation_id)
         if not self._sight.all:
-            statement = statement.where(subject == _ROBOT)
+            statement = statement.where(_robot_id == subject)
         facts = await self._session.execute(
             statement.order_by(outbox.c.position).limit(_FACTS)
         )
@@ -156,18 +158,22 @@ class TraceQueries:
         """Return what was told first about the event's robot once it was processed.
 
         Scores are found later, of many events at once, so nothing else leads to them.
+        Who does not see all is told of scores alone: whoever sees a robot's events sees
+        those, but not its policies and claims, which others may have made.
         """
         if part is None:
             return []
+        statement = select(outbox).where(
+            _robot_id == subject,
+            outbox.c.occurred_at >= part.processed_at,
+            outbox.c.correlation_id.is_distinct_from(part.correlation_id),
+        )
+        if not self._sight.all:
+            statement = statement.where(outbox.c.type == type_of(RobotScored))
         facts = await self._session.execute(
-            select(outbox)
-            .where(
-                subject == _ROBOT,
-                outbox.c.occurred_at >= part.processed_at,
-                outbox.c.correlation_id.is_distinct_from(part.correlation_id),
+            statement.order_by(outbox.c.occurred_at, outbox.c.position).limit(
+                _NEXT_FACTS
             )
-            .order_by(outbox.c.occurred_at, outbox.c.position)
-            .limit(_NEXT_FACTS)
         )
         first: dict[str, Any] = {}
         for fact in facts:

@@ -155,8 +155,8 @@ class TraceOut(OutputModel):
     )
     next_facts: list[TraceFactOut] = Field(
         description="What was told next about the robot, the first of each type among "
-        "20: the score that follows the event, and what comes of that. A score that "
-        "stays the same is not told."
+        "20: the score that follows the event, and, for insurers, what else was told. "
+        "A score that stays the same is not told."
     )
 
 

@@ -12,11 +12,10 @@ from pydantic import ValidationError
 
 from robosure.contexts.eventflow.schemas import EVENT_TYPES
 from robosure.kernel.errors import FieldError, Invalid, InvalidState, Stale
-from robosure.kernel.events import DomainEvent
 from robosure.kernel.time import Clock
 from robosure.platform import audit
 from robosure.platform.database import WriteSession
-from robosure.platform.events import adapter, type_of
+from robosure.platform.events import adapter, types_by_name
 from robosure.platform.logging import LoggerMixin
 from robosure.platform.streams.letters import (
     OPEN,
@@ -151,10 +150,10 @@ def _corrected(event: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, A
 
 def _require_fact(name: str, payload: Mapping[str, Any]) -> None:
     """Refuse what those who listen could not read; of an unknown kind, nothing."""
-    for kind in DomainEvent.__subclasses__():
-        if type_of(kind) == name:
-            with _invalid_data("data"):
-                adapter(kind).validate_python(payload)
+    kind = types_by_name().get(name)
+    if kind is not None:
+        with _invalid_data("data"):
+            adapter(kind).validate_python(payload)
 
 
 @contextmanager
