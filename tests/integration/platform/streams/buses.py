@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -50,6 +52,7 @@ class Buses:
     Attributes:
         url: of the server.
         gate: on the way to the server, for a test that shuts it.
+        gate_turn: locked by the one test that may use the gate, if all share it.
         stream: of this test's own.
     """
 
@@ -58,7 +61,17 @@ class Buses:
     gate: Gate
     gated_url: str
     stream: str
+    gate_turn: Path | None = None
     opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+    held: ExitStack = field(default_factory=ExitStack)
+
+    async def open_gate(self) -> Gate:
+        """Open it, when no other test uses it, until all is closed."""
+        if self.gate_turn is not None:
+            turn = self.held.enter_context(self.gate_turn.open("w"))
+            await asyncio.to_thread(fcntl.flock, turn, fcntl.LOCK_EX)
+        await self.gate.open()
+        return self.gate
 
     def open(self, *, gated: bool = False) -> EventBus:
         """Return a bus, as a further process would have it."""
@@ -67,6 +80,7 @@ class Buses:
     async def close(self) -> None:
         await self.opened.aclose()
         await self.gate.shut()
+        self.held.close()
 
 
 @contextmanager

@@ -103,6 +103,7 @@ async def kafka_buses(runtime: Runtime, broker: Broker) -> AsyncIterator[Buses]:
         gate=gate,
         gated_url=f"kafka://127.0.0.1:{gate.port}",
         stream=f"contract-{uuid4().hex}",
+        gate_turn=broker.directory / "gate",
     )
     yield buses
     await buses.close()
@@ -119,8 +120,7 @@ def buses(request: pytest.FixtureRequest) -> Buses:
 @pytest.fixture
 async def gate(buses: Buses) -> Gate:
     """The way to the server that a test can shut, for buses opened as gated."""
-    await buses.gate.open()
-    return buses.gate
+    return await buses.open_gate()
 
 
 @pytest.fixture
