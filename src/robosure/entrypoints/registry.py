@@ -79,12 +79,13 @@ def messages(settings: Settings) -> tuple[Message, ...]:
             consumers=listeners[type_of(kind)],
             retention_days=settings.facts_retention_days,
         )
-        for kind in _facts()
+        for kind in facts()
     ]
     return (*taken_in, *told)
 
 
-def _facts() -> Iterator[type[DomainEvent]]:
+def facts() -> Iterator[type[DomainEvent]]:
+    """Return every kind of fact that the contexts tell, context by context."""
     for name in NAMES:
         module = f"robosure.contexts.{name}.events"
         if find_spec(module) is not None:

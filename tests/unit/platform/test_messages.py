@@ -100,7 +100,7 @@ def test_it_travels_in_an_envelope() -> None:
 
 
 def test_the_facts_of_a_module_are_those_it_defines() -> None:
-    module = ModuleType("robosure.contexts.trips.events")
+    module = ModuleType("examples.trips.events")
     ended = type("Ended", (DomainEvent,), {"__module__": module.__name__})
     vars(module).update(
         {"DomainEvent": DomainEvent, "PolicyBound": PolicyBound, "Ended": ended}
