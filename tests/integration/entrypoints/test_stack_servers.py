@@ -8,12 +8,14 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import asyncpg
 import psutil
 import pytest
 from redis.asyncio import Redis
 
+from robosure.entrypoints.stack import ports
 from robosure.entrypoints.stack.errors import StackError
 from robosure.entrypoints.stack.ports import choose_port, require_port
 from robosure.entrypoints.stack.processes import Register
@@ -235,6 +237,12 @@ async def test_a_preferred_port_is_kept_only_while_it_is_free() -> None:
         assert choose_port(port) != port
         with pytest.raises(StackError, match=f"^port {port} on 127.0.0.1 is taken"):
             require_port("127.0.0.1", port)
+
+
+def test_who_asks_before_another_listens_gets_another_port() -> None:
+    # given few to choose from, so that one would soon be drawn again
+    with patch.object(ports, "_OURS", range(20_000, 20_030)):
+        assert len({choose_port() for _ in range(20)}) == 20
 
 
 def test_no_port_is_chosen_that_an_outgoing_connection_may_get() -> None:

@@ -14,10 +14,14 @@ LOOPBACK = "127.0.0.1"
 # these would be taken by any client while its server starts, or is started again.
 _OURS = range(10_000, 30_000)
 _DRAWS = 100
+_drawn: set[int] = set()
 
 
 def choose_port(preferred: int | None = None) -> int:
     """Give the preferred port if it is free, else any other on loopback.
+
+    No port is drawn twice in one process: until who is to listen there does so, it is
+    free, and another of its servers would be given the same.
 
     Raises:
         StackError: none is free.
@@ -50,7 +54,8 @@ def require_port(host: str, port: int) -> int:
 def _draw(host: str) -> int:
     for _ in range(_DRAWS):
         drawn = secrets.choice(_OURS)
-        if _bind(host, drawn):
+        if drawn not in _drawn and _bind(host, drawn):
+            _drawn.add(drawn)
             return drawn
     raise StackError(f"no free port on {host}")
 
