@@ -29,6 +29,7 @@ def a_message(whole: Json, *, version: int = 1, kind: Any = "ingested") -> Messa
         description="A trip is over.",
         schema=whole,
         whole=whole,
+        sample={},
         retention_days=1,
     )
 

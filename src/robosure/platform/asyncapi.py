@@ -233,11 +233,10 @@ def _message(message: Message, shared: _Schemas) -> Json:
         "contentType": _CLOUD_EVENT if taken_in else "application/json",
         "tags": [{"name": message.kind}, {"name": message.owner}],
         "payload": shared.add(message),
+        "examples": [{"name": "sample", "payload": dict(message.sample)}],
     }
     if taken_in:
         described["headers"] = _TAKEN
-    if message.sample is not None:
-        described["examples"] = [{"name": "sample", "payload": dict(message.sample)}]
     if message.sunset is not None:
         described["description"] = (
             f"Deprecated: send {message.successor}. From {message.sunset:%Y-%m-%d} on "

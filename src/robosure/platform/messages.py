@@ -2,23 +2,25 @@
 
 There are two kinds: events that are taken in from outside, which a context describes,
 and facts that contexts tell each other, which describe themselves: their schema is that
-of the dataclass, their words are its docstring.
+of the dataclass, their words are its docstring, and their module has one of each.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from types import ModuleType
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from pydantic import TypeAdapter
 
 from robosure.kernel.events import DomainEvent
-from robosure.platform.events import Envelope, adapter, context_of, type_of
+from robosure.platform.events import E, Envelope, adapter, context_of, type_of
 
 Kind = Literal["ingested", "fact"]
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -35,7 +37,7 @@ class Message:
         owner: the context that says what it means; of a fact, who tells it.
         schema: JSON Schema of what it says.
         whole: JSON Schema of all that travels.
-        sample: all that travels, for example; None if there is none.
+        sample: all that travels, for example.
         consumers: contexts that react to it.
         retention_days: how long it is kept; None is for ever.
         archived: whether it is archived before it is dropped.
@@ -51,10 +53,10 @@ class Message:
     description: str
     schema: Mapping[str, Any]
     whole: Mapping[str, Any]
+    sample: Mapping[str, Any]
     retention_days: int | None
     archived: bool = False
     consumers: Sequence[str] = ()
-    sample: Mapping[str, Any] | None = None
     sunset: date | None = None
     successor: str | None = None
 
@@ -68,6 +70,19 @@ def facts_in(module: ModuleType) -> Iterator[type[DomainEvent]]:
             and value.__module__ == module.__name__
         ):
             yield value
+
+
+def sample_of(kind: type[E]) -> E:
+    """Return one of a kind of fact: that among the ``SAMPLES`` of its module.
+
+    Raises:
+        LookupError: there is none.
+    """
+    samples: Iterable[DomainEvent] = sys.modules[kind.__module__].SAMPLES
+    for sample in samples:
+        if isinstance(sample, kind):
+            return sample
+    raise LookupError(f"{type_of(kind)} has no sample")
 
 
 def as_document(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -105,6 +120,13 @@ def fact(
             },
             name,
         ),
+        sample={
+            "envelope": _ENVELOPE_ADAPTER.dump_python(
+                replace(_SAMPLE_ENVELOPE, type=type_of(kind), version=kind.version),
+                mode="json",
+            ),
+            "payload": adapter(kind).dump_python(sample_of(kind), mode="json"),
+        },
         consumers=sorted(set(consumers)),
         retention_days=retention_days,
     )
@@ -144,4 +166,14 @@ def _told(docstring: str) -> tuple[str, dict[str, str]]:
     return said.strip(), attributes
 
 
-_ENVELOPE: Final = _explained(TypeAdapter(Envelope).json_schema(mode="serialization"))
+_ENVELOPE_ADAPTER: Final = TypeAdapter(Envelope)
+_ENVELOPE: Final = _explained(_ENVELOPE_ADAPTER.json_schema(mode="serialization"))
+_SAMPLE_ENVELOPE: Final = Envelope(
+    event_id=UUID("019c8f3e-9a40-7000-8000-000000000002"),
+    type="",
+    version=1,
+    occurred_at=datetime(2026, 3, 2, 12, tzinfo=UTC),
+    correlation_id="019c8f3e-9a40-7000-8000-000000000003",
+    causation_id=None,
+    actor=None,
+)

@@ -22,6 +22,7 @@ def a_message(name: str = "trips.Ended", **changes: Any) -> Message:
         "description": "A trip is over.",
         "schema": {"type": "object"},
         "whole": {"type": "object"},
+        "sample": {"payload": {}},
         "retention_days": 30,
     }
     return Message(**{**told, **changes})

@@ -7,6 +7,8 @@ from types import ModuleType
 from typing import ClassVar
 from uuid import UUID
 
+import pytest
+
 from robosure.contexts.policies.events import PolicyBound
 from robosure.kernel.events import DomainEvent
 from robosure.kernel.money import Money
@@ -50,6 +52,22 @@ class TripEnded(DomainEvent):
     legs: tuple[Leg, ...] = ()
 
 
+@dataclass(frozen=True)
+class TripBegun(DomainEvent):
+    """A trip began."""
+
+    trip_id: UUID
+
+
+SAMPLES = (
+    TripEnded(
+        trip_id=UUID(int=7),
+        fare=Money(1250, "EUR"),
+        legs=(Leg(Decimal("12.5"), Toll(Money(90, "EUR"))),),
+    ),
+)
+
+
 def test_a_fact_describes_itself() -> None:
     message = fact(TripEnded, consumers=["risk", "claims", "risk"], retention_days=30)
 
@@ -58,7 +76,15 @@ def test_a_fact_describes_itself() -> None:
     assert message.description == "A trip is over.\n\nOr it was given up."
     assert message.consumers == ["claims", "risk"]
     assert (message.retention_days, message.archived) == (30, False)
-    assert message.sample is None
+    assert message.sample["envelope"]["type"] == message.name
+    assert message.sample["envelope"]["version"] == 3
+    assert message.sample["payload"] == {
+        "trip_id": "00000000-0000-0000-0000-000000000007",
+        "fare": {"minor": 1250, "currency": "EUR"},
+        "legs": [
+            {"metres": "12.5", "toll": {"amount": {"minor": 90, "currency": "EUR"}}}
+        ],
+    }
 
 
 def test_its_fields_are_explained_by_the_docstring() -> None:
@@ -109,3 +135,8 @@ def test_the_facts_of_a_module_are_those_it_defines() -> None:
 
     assert list(facts_in(module)) == [ended]
     assert list(facts_in(sys.modules[PolicyBound.__module__])) == [PolicyBound]
+
+
+def test_a_fact_without_a_sample_is_not_described() -> None:
+    with pytest.raises(LookupError, match=r"\.TripBegun has no sample$"):
+        fact(TripBegun, consumers=[], retention_days=1)

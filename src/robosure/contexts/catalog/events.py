@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from robosure.kernel.events import DomainEvent
@@ -123,3 +124,53 @@ class ProductPublished(DomainEvent):
     product_version: int
     effective_from: date
     terms: ProductTerms
+
+
+_ID: Final = UUID("019c8f3e-9a40-7000-8000-000000000001")
+
+SAMPLES: Final = (
+    ProductPublished(
+        product_id=_ID,
+        code="robot-comprehensive",
+        name="Robot comprehensive",
+        product_version=1,
+        effective_from=date(2026, 3, 1),
+        terms=ProductTerms(
+            currency="EUR",
+            coverages=(
+                CoverageTerms(
+                    code="physical-damage",
+                    name="Physical damage",
+                    base_rate=Decimal("0.0125"),
+                    exposure="insured_value",
+                    limits=(LimitOption(Money(10_000_000, "EUR"), Decimal("1.00")),),
+                    deductibles=(
+                        DeductibleOption(Money(100_000, "EUR"), Decimal("1.00")),
+                        DeductibleOption(Money(250_000, "EUR"), Decimal("0.90")),
+                    ),
+                    incident_types=("collision", "drop"),
+                    mandatory=True,
+                ),
+            ),
+            rating_factors=(
+                RatingFactor(
+                    code="robot_age_years",
+                    name="Age of the robot",
+                    kind="numeric",
+                    bands=(
+                        FactorBand(
+                            "new", Decimal("0.95"), lower=Decimal(0), upper=Decimal(3)
+                        ),
+                        FactorBand("old", Decimal("1.10"), lower=Decimal(3)),
+                    ),
+                ),
+            ),
+            taxes=(TaxRule("DE", "Versicherungsteuer", Decimal("0.19")),),
+            minimum_premium=Money(10_000, "EUR"),
+            policy_fee=Money(2_500, "EUR"),
+            instalment_plans=(1, 4, 12),
+            quote_validity_days=30,
+        ),
+    ),
+)
+"""One of each kind, as the catalogue of event types shows it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -71,3 +71,21 @@ class TelemetryExtracted(DomainEvent):
     grip_loss_samples: int
     file_key: str
     sha256: str
+
+
+_ID: Final = UUID("019c8f3e-9a40-7000-8000-000000000001")
+
+SAMPLES: Final = (
+    TelemetryExtracted(
+        request_id=_ID,
+        robot_id=_ID,
+        window_start=datetime(2026, 3, 2, 11, 48, 12, tzinfo=UTC),
+        window_end=datetime(2026, 3, 2, 12, 8, 12, tzinfo=UTC),
+        samples=1_200,
+        protective_stop_samples=4,
+        grip_loss_samples=1,
+        file_key=f"evidence/{_ID}.ndjson.gz",
+        sha256="9c1185a5c5e9fc54612808977ee8f548b2258d319c1185a5c5e9fc5461280897",
+    ),
+)
+"""One of each kind, as the catalogue of event types shows it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from robosure.kernel.events import DomainEvent
@@ -53,3 +54,34 @@ class UserChanged(DomainEvent):
     roles: tuple[str, ...]
     skills: tuple[str, ...]
     active: bool
+
+
+_ID: Final = UUID("019c8f3e-9a40-7000-8000-000000000001")
+
+SAMPLES: Final = (
+    OrganisationRegistered(
+        organisation_id=_ID,
+        name="Acme Robotics",
+        kind="operator",
+        email="insurance@acme.example",
+        country="DE",
+    ),
+    UserRegistered(
+        user_id=_ID,
+        organisation_id=_ID,
+        email="ada@insurer.example",
+        name="Ada Berger",
+        roles=("adjuster",),
+        skills=("cobot", "collision"),
+    ),
+    UserChanged(
+        user_id=_ID,
+        organisation_id=_ID,
+        email="ada@insurer.example",
+        name="Ada Berger",
+        roles=("adjuster",),
+        skills=("cobot", "collision", "drop"),
+        active=True,
+    ),
+)
+"""One of each kind, as the catalogue of event types shows it."""

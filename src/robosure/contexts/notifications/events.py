@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from robosure.kernel.events import DomainEvent
@@ -26,3 +27,18 @@ class WebhookEndpointDisabled(DomainEvent):
     reason: str
     failing_since: datetime
     last_error: str
+
+
+_ID: Final = UUID("019c8f3e-9a40-7000-8000-000000000001")
+
+SAMPLES: Final = (
+    WebhookEndpointDisabled(
+        endpoint_id=_ID,
+        organisation_id=_ID,
+        url="https://fleet.acme.example/robosure",
+        reason="failing",
+        failing_since=datetime(2026, 3, 2, 12, tzinfo=UTC),
+        last_error="answered 503",
+    ),
+)
+"""One of each kind, as the catalogue of event types shows it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -40,3 +40,20 @@ class RobotScored(DomainEvent):
     model_version: str
     samples: int
     scored_at: datetime
+
+
+_ID: Final = UUID("019c8f3e-9a40-7000-8000-000000000001")
+
+SAMPLES: Final = (
+    RobotScored(
+        robot_id=_ID,
+        score_id=_ID,
+        score=Decimal("61.4"),
+        band="high",
+        multiplier=Decimal("1.3589"),
+        model_version="1",
+        samples=86_400,
+        scored_at=datetime(2026, 3, 2, 12, tzinfo=UTC),
+    ),
+)
+"""One of each kind, as the catalogue of event types shows it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from robosure.kernel.events import DomainEvent
@@ -62,3 +63,30 @@ class RobotChanged(DomainEvent):
     robot_id: UUID
     firmware: str | None
     operating_environment: str
+
+
+_ID: Final = UUID("019c8f3e-9a40-7000-8000-000000000001")
+
+SAMPLES: Final = (
+    ModelRegistered(
+        model_id=_ID,
+        manufacturer_id=_ID,
+        name="UR3e",
+        robot_class="cobot",
+        joint_current_limits=tuple(map(Decimal, ("7.5", "7.5", "5", "3", "3", "3"))),
+        joint_temperature_limit=Decimal(60),
+    ),
+    RobotRegistered(
+        robot_id=_ID,
+        serial_number="UR3-20195300456",
+        model_id=_ID,
+        manufacturer_id=_ID,
+        operator_id=_ID,
+        robot_class="cobot",
+        insured_value=Money(2_500_000, "EUR"),
+        commissioned_on=date(2024, 5, 1),
+        operating_environment="factory",
+    ),
+    RobotChanged(robot_id=_ID, firmware="5.12.2", operating_environment="warehouse"),
+)
+"""One of each kind, as the catalogue of event types shows it."""

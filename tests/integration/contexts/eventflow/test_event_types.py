@@ -96,7 +96,9 @@ async def test_a_fact_says_who_tells_it_and_who_listens(
     assert (fact["kind"], fact["owner"], fact["version"]) == ("fact", "policies", 1)
     assert {"claims", "payments"} <= set(fact["consumers"])
     assert fact["retention_days"] == settings.facts_retention_days
-    assert (fact["sample"], fact["archived"]) == (None, False)
+    assert fact["archived"] is False
+    assert fact["sample"]["envelope"]["type"] == "policies.PolicyBound"
+    assert fact["sample"]["payload"]["total"] == {"minor": 58_310, "currency": "EUR"}
     assert fact["schema"]["properties"]["holder_id"] == {
         "type": "string",
         "format": "uuid",

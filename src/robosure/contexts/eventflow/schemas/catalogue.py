@@ -82,8 +82,8 @@ class EventTypeOut(EventTypeItem):
         alias="schema",
         description="JSON Schema of an ingested event's `data`, or of a fact.",
     )
-    sample: dict[str, Any] | None = Field(
-        description="An event as it may be sent; facts have none."
+    sample: dict[str, Any] = Field(
+        description="An ingested event as it may be sent, or a fact in its envelope."
     )
 
     @classmethod

@@ -11,33 +11,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
+from robosure.contexts.claims.events import ClaimDecided, ClaimPaid, ClaimReported
 from robosure.contexts.notifications.domain import EventType
+from robosure.contexts.payments.events import InstalmentFailed, InstalmentPaid
+from robosure.contexts.policies.events import PolicyBound
+from robosure.contexts.risk.events import RobotScored
+from robosure.contexts.robots.events import RobotChanged, RobotRegistered
+from robosure.kernel.events import DomainEvent
 from robosure.platform.http import MoneyModel, OutputModel
-
-_ID: Final = "019c8f3e-9a40-7000-8000-000000000001"
-_AMOUNT: Final = {"minor": 9334, "currency": "EUR"}
-_POLICY: Final = {
-    "policy_id": _ID,
-    "policy_number": "POL-2026-000042",
-    "insurer_id": _ID,
-    "holder_id": _ID,
-}
-_CLAIM: Final = {
-    "claim_id": _ID,
-    "number": "CLM-2026-000007",
-    "policy_number": "POL-2026-000042",
-    "insurer_id": _ID,
-    "holder_id": _ID,
-}
+from robosure.platform.messages import sample_of
 
 
-def _example(**fields: Any) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": [fields]})
+def _as_told_by(kind: type[DomainEvent]) -> ConfigDict:
+    def add_example(schema: JsonDict, model: type[BaseModel]) -> None:
+        told = model.model_validate(sample_of(kind), from_attributes=True)
+        schema["examples"] = [told.model_dump(mode="json")]
+
+    return ConfigDict(json_schema_extra=add_example)
 
 
 class PolicyTerm(OutputModel):
@@ -59,30 +55,7 @@ class PolicyRobot(OutputModel):
 class PolicyBoundData(OutputModel):
     """Cover was sold."""
 
-    model_config = _example(
-        policy_id=_ID,
-        number="POL-2026-000042",
-        insurer_id=_ID,
-        holder_id=_ID,
-        product_code="robot-comprehensive",
-        product_version=1,
-        term={
-            "inception": "2026-03-02",
-            "expiry": "2027-03-02",
-            "time_zone": "Europe/Berlin",
-        },
-        robots=[
-            {
-                "robot_id": _ID,
-                "serial_number": "UR3-0001",
-                "insured_value": {"minor": 2_500_000, "currency": "EUR"},
-            }
-        ],
-        premium=_AMOUNT,
-        tax=_AMOUNT,
-        total=_AMOUNT,
-        instalments=12,
-    )
+    model_config = _as_told_by(PolicyBound)
 
     policy_id: UUID
     number: str
@@ -101,14 +74,7 @@ class PolicyBoundData(OutputModel):
 class InstalmentPaidData(OutputModel):
     """An instalment was collected."""
 
-    model_config = _example(
-        **_POLICY,
-        instalment_id=_ID,
-        sequence=1,
-        instalments=12,
-        amount=_AMOUNT,
-        paid_at="2026-03-02T12:00:00Z",
-    )
+    model_config = _as_told_by(InstalmentPaid)
 
     policy_id: UUID
     policy_number: str
@@ -124,15 +90,7 @@ class InstalmentPaidData(OutputModel):
 class InstalmentFailedData(OutputModel):
     """An attempt to collect an instalment was declined."""
 
-    model_config = _example(
-        **_POLICY,
-        instalment_id=_ID,
-        sequence=2,
-        instalments=12,
-        amount=_AMOUNT,
-        attempt=1,
-        reason="card_declined",
-    )
+    model_config = _as_told_by(InstalmentFailed)
 
     policy_id: UUID
     policy_number: str
@@ -149,13 +107,7 @@ class InstalmentFailedData(OutputModel):
 class ClaimReportedData(OutputModel):
     """A first notice of loss was taken."""
 
-    model_config = _example(
-        **_CLAIM,
-        policy_id=_ID,
-        robot_id=_ID,
-        incident_type="collision",
-        incident_at="2026-03-02T11:58:12Z",
-    )
+    model_config = _as_told_by(ClaimReported)
 
     claim_id: UUID
     number: str
@@ -171,7 +123,7 @@ class ClaimReportedData(OutputModel):
 class ClaimDecidedData(OutputModel):
     """A claim was approved for an amount, or declined; the API says why."""
 
-    model_config = _example(**_CLAIM, approved=True, amount=_AMOUNT)
+    model_config = _as_told_by(ClaimDecided)
 
     claim_id: UUID
     number: str
@@ -185,7 +137,7 @@ class ClaimDecidedData(OutputModel):
 class ClaimPaidData(OutputModel):
     """A settlement was paid, and the claim is closed."""
 
-    model_config = _example(**_CLAIM, paid=_AMOUNT)
+    model_config = _as_told_by(ClaimPaid)
 
     claim_id: UUID
     number: str
@@ -198,17 +150,7 @@ class ClaimPaidData(OutputModel):
 class RobotRegisteredData(OutputModel):
     """A machine was put under an operator's name."""
 
-    model_config = _example(
-        robot_id=_ID,
-        serial_number="UR3-0001",
-        model_id=_ID,
-        manufacturer_id=_ID,
-        operator_id=_ID,
-        robot_class="cobot",
-        insured_value={"minor": 2_500_000, "currency": "EUR"},
-        commissioned_on="2024-05-01",
-        operating_environment="factory",
-    )
+    model_config = _as_told_by(RobotRegistered)
 
     robot_id: UUID
     serial_number: str
@@ -224,9 +166,7 @@ class RobotRegisteredData(OutputModel):
 class RobotChangedData(OutputModel):
     """A robot's firmware or place of work is now this."""
 
-    model_config = _example(
-        robot_id=_ID, firmware="5.12.2", operating_environment="warehouse"
-    )
+    model_config = _as_told_by(RobotChanged)
 
     robot_id: UUID
     firmware: str | None
@@ -236,14 +176,7 @@ class RobotChangedData(OutputModel):
 class RobotRiskChangedData(OutputModel):
     """A robot was scored for the first time, or its score moved into another band."""
 
-    model_config = _example(
-        robot_id=_ID,
-        score_id=_ID,
-        score="61.4",
-        band="high",
-        model_version="1",
-        scored_at="2026-03-02T12:00:00Z",
-    )
+    model_config = _as_told_by(RobotScored)
 
     robot_id: UUID
     score_id: UUID
@@ -258,7 +191,11 @@ class RobotRiskChangedData(OutputModel):
 class PingData(OutputModel):
     """Somebody asked for a test of the endpoint."""
 
-    model_config = _example(endpoint_id=_ID)
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"endpoint_id": "019c8f3e-9a40-7000-8000-000000000001"}]
+        }
+    )
 
     endpoint_id: UUID
 
