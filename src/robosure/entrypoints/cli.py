@@ -19,6 +19,7 @@ from robosure.entrypoints.terminal import (
     Email,
     Password,
     Url,
+    one_line_database_errors,
     one_line_errors,
 )
 
@@ -267,7 +268,7 @@ def serve(
     from robosure.platform.settings import get_settings
     from robosure.platform.tls.server import certificate_of
 
-    with one_line_errors():
+    with one_line_database_errors():
         settings = get_settings(Process.API)
         configure_logging(settings)
         certificate = certificate_of(settings)
@@ -330,7 +331,7 @@ def work(contexts: Contexts = None) -> None:
     from robosure.platform.needs import Process
     from robosure.platform.settings import get_settings
 
-    with one_line_errors():
+    with one_line_database_errors():
         settings = get_settings(Process.WORKER)
         configure_logging(settings)
         uvloop.run(run(settings, contexts or ()))
@@ -350,7 +351,7 @@ def jobs(
     """Run background jobs; with [bold]--beat[/], send the scheduled ones."""
     from robosure.entrypoints.jobs import run_beat, run_worker
 
-    with one_line_errors():
+    with one_line_database_errors():
         if beat:
             run_beat()
         else:
@@ -368,7 +369,7 @@ def migrate(
     from robosure.platform.needs import Process
     from robosure.platform.settings import get_settings
 
-    with one_line_errors():
+    with one_line_database_errors():
         url = get_settings(Process.MIGRATE).owner_database_url
         asyncio.run(refuse_newer_schema(url))
         upgrade(url, revision)
@@ -386,7 +387,7 @@ def seed() -> None:
     from robosure.platform.needs import Process
     from robosure.platform.settings import get_settings
 
-    with one_line_errors():
+    with one_line_database_errors():
         settings = get_settings(Process.SEED)
         configure_logging(settings)
         asyncio.run(run(settings))

@@ -29,18 +29,35 @@ AsJson = Annotated[
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """End with one clear line and exit code 1 where the cause is known."""
-    from sqlalchemy.exc import OperationalError
-
     from robosure.entrypoints.client.errors import ClientError
     from robosure.entrypoints.stack.errors import StackError
-    from robosure.platform.database.migrations import NewerSchemaError
 
     try:
         yield
-    except (ClientError, StackError, NewerSchemaError, ValueError) as error:
+    except (ClientError, StackError, ValueError) as error:
         _end(str(error))
-    except (OSError, OperationalError) as error:
-        _end(f"a server does not answer: {str(error).splitlines()[0]}")
+    except OSError as error:
+        _end_unanswered(error)
+
+
+@contextmanager
+def one_line_database_errors() -> Iterator[None]:
+    """Do so, of a command that is at the database itself; clients start without it."""
+    from sqlalchemy.exc import OperationalError
+
+    from robosure.platform.database.migrations import NewerSchemaError
+
+    with one_line_errors():
+        try:
+            yield
+        except NewerSchemaError as error:
+            _end(str(error))
+        except OperationalError as error:
+            _end_unanswered(error)
+
+
+def _end_unanswered(error: Exception) -> NoReturn:
+    _end(f"a server does not answer: {str(error).splitlines()[0]}")
 
 
 def _end(reason: str) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,12 +114,31 @@ def test_help_is_quick_since_it_imports_no_product() -> None:
         "import sys; from robosure.entrypoints.cli import app\n"
         "print(sorted(m for m in sys.modules if m.split('.')[0] == 'robosure'))"
     )
-    import subprocess
-
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert set(json.loads(shown.stdout.replace("'", '"'))) == known
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["produce"], ["loadtest", "--events", "1"], ["monitor", "--once"]),
+        *(["events", "failed"], ["doctor", "--url", "http://127.0.0.1:1"]),
+    ],
+    ids=" ".join,
+)
+def test_a_client_starts_without_what_servers_are_made_of(arguments: list[str]) -> None:
+    code = (
+        "import sys; from robosure.entrypoints.cli import app\n"
+        "try: app()\n"
+        "except SystemExit: print({'sqlalchemy', 'fastapi'} & set(sys.modules))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert shown.stdout.splitlines()[-1] == "set()"
 
 
 def test_an_unknown_context_ends_with_one_line() -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from robosure.entrypoints.terminal import AsJson, one_line_errors
+from robosure.entrypoints.terminal import AsJson, one_line_database_errors
 
 app = typer.Typer(
     name="audit",
@@ -52,5 +52,5 @@ def verify(
     """
     from robosure.entrypoints.audit.verifying import run_verify
 
-    with one_line_errors():
+    with one_line_database_errors():
         run_verify(organisation, expect or (), as_json=as_json)
