@@ -11,6 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from sqlalchemy import text
 
+from robosure.platform import patience
 from robosure.platform.database import Database
 from robosure.platform.database.behalf import APP_ROLE, PLATFORM_ROLE
 from robosure.platform.runtime import Runtime
@@ -80,3 +81,9 @@ async def nowhere() -> AsyncIterator[Redis]:
     away = Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
     yield away
     await away.aclose()
+
+
+@pytest.fixture
+def waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no process count by itself because this machine's Redis is slow to answer."""
+    monkeypatch.setattr(patience, "_PATIENCE_SECONDS", 30)

@@ -42,6 +42,7 @@ async def spend(limiter: Limiter, limit: Limit, times: int) -> int:
     return granted
 
 
+@pytest.mark.usefixtures("waited_for")
 async def test_a_small_quota_is_counted_one_by_one_by_all_processes(
     redis: Redis,
 ) -> None:
@@ -53,6 +54,7 @@ async def test_a_small_quota_is_counted_one_by_one_by_all_processes(
     assert granted == [2, 2, 1]
 
 
+@pytest.mark.usefixtures("waited_for")
 async def test_of_a_large_quota_processes_take_shares_and_never_more_than_it(
     redis: Redis,
 ) -> None:
@@ -62,6 +64,7 @@ async def test_of_a_large_quota_processes_take_shares_and_never_more_than_it(
     assert 1_000 <= sum(counts) <= 1_000 + 3
 
 
+@pytest.mark.usefixtures("waited_for")
 async def test_redis_is_asked_once_for_a_share(redis: Redis) -> None:
     limiter = Limiter(redis)
     await asyncio.gather(*(spend(limiter, FAST, 1) for _ in range(30)))
@@ -71,6 +74,7 @@ async def test_redis_is_asked_once_for_a_share(redis: Redis) -> None:
     assert 970 <= float(left) <= 973
 
 
+@pytest.mark.usefixtures("waited_for")
 async def test_what_is_at_hand_is_there_until_it_is_spent(redis: Redis) -> None:
     limiter = Limiter(redis)
     assert limiter.at_hand(EXACT, "somebody") is None
@@ -90,6 +94,7 @@ async def test_what_is_at_hand_is_there_until_it_is_spent(redis: Redis) -> None:
     assert limiter.at_hand(large, "somebody") is not None
 
 
+@pytest.mark.usefixtures("waited_for")
 async def test_each_is_counted_alone(redis: Redis) -> None:
     limiter = Limiter(redis)
     assert await spend(limiter, EXACT, 9) == 5
@@ -97,6 +102,7 @@ async def test_each_is_counted_alone(redis: Redis) -> None:
     await limiter.spend(Limit("another", 5), "somebody")
 
 
+@pytest.mark.usefixtures("waited_for")
 async def test_what_was_spent_comes_back_with_time(redis: Redis) -> None:
     seconds = Seconds()
     limiter = Limiter(redis, now=seconds)
@@ -108,6 +114,7 @@ async def test_what_was_spent_comes_back_with_time(redis: Redis) -> None:
     assert await spend(limiter, quick, 9) == 1
 
 
+@pytest.mark.usefixtures("waited_for")
 async def test_a_refusal_says_what_was_reached_and_when_to_come_again(
     redis: Redis,
 ) -> None:
@@ -123,6 +130,7 @@ async def test_a_refusal_says_what_was_reached_and_when_to_come_again(
     }
 
 
+@pytest.mark.usefixtures("waited_for")
 async def test_who_keeps_asking_costs_redis_nothing(redis: Redis) -> None:
     limiter = Limiter(redis, now=Seconds())
     await spend(limiter, EXACT, 6)
@@ -132,6 +140,7 @@ async def test_who_keeps_asking_costs_redis_nothing(redis: Redis) -> None:
     assert await spend(limiter, EXACT, 50) == 0
 
 
+@pytest.mark.usefixtures("waited_for")
 async def test_a_bucket_that_is_full_again_is_forgotten(redis: Redis) -> None:
     await spend(Limiter(redis), Limit("testing", 2, seconds=1), 1)
     (key,) = await redis.keys("robosure:limit:*")
@@ -187,6 +196,7 @@ async def test_when_redis_is_back_all_count_together_again(
     assert await spend(Limiter(redis), EXACT, 1) == 0
 
 
+@pytest.mark.usefixtures("waited_for")
 async def test_only_so_many_are_remembered(redis: Redis) -> None:
     limiter = Limiter(redis, most=2)
     for name in ("a", "b", "c"):

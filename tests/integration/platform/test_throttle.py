@@ -14,6 +14,8 @@ from tests.integration.platform.testing.seconds import Seconds
 ADA = "ada@robosure.example"
 HOME = "198.51.100.1"
 
+pytestmark = pytest.mark.usefixtures("waited_for")
+
 
 async def begun(
     throttle: Throttle, times: int = 1, *, account: str = ADA, source: str = HOME
@@ -133,6 +135,8 @@ async def test_of_fifty_at_once_six_are_judged_by_all_processes_together(
     redis: Redis,
 ) -> None:
     throttles = [Throttle(redis) for _ in range(5)]
+    # given connections that are open, so that no delay is over before all have asked
+    await asyncio.gather(*(redis.ping() for _ in range(50)))
     answers = await asyncio.gather(
         *(each.begin(ADA, source=HOME) for each in throttles for _ in range(10)),
         return_exceptions=True,
