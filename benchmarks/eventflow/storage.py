@@ -46,6 +46,7 @@ from robosure.entrypoints.stack.servers import embedded_servers
 from robosure.kernel.ids import uuid7
 from robosure.platform.database import Database
 from robosure.platform.database.migrations import upgrade
+from robosure.platform.runtime import settle
 from robosure.platform.security import Principal
 from robosure.platform.streams.ingest import Batch, read, written
 
@@ -390,6 +391,7 @@ async def run(server_url: str, events: int, runs: int) -> dict[str, Any]:
         await connection.close()
         assert counted == events
         print(f"{events:,} events: {size / 1e9:.2f} GB, filled in {seconds:.0f} s")
+        settle()  # as the processes do that ask and store
         queries = await measure(store, runs)
         storing = await store_batches(store, max(20, runs // 4))
         print(
