@@ -36,12 +36,13 @@ _Result = TypeVar("_Result")
 class Backoff:
     """How long to wait before a child that died is started again, in seconds.
 
-    Doubles from `first` to `longest`, and starts over after a life of `reset_after`.
+    Doubles from `first` to `longest`, and starts over after a life of `reset_after`,
+    in which a child has started and worked: who dies of its own doing does so sooner.
     """
 
     first: float = 0.5
     longest: float = 10.0
-    reset_after: float = 30.0
+    reset_after: float = 10.0
     _deaths: int = field(default=0, init=False)
 
     def after(self, lived: float) -> float:
