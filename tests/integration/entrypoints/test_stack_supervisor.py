@@ -216,7 +216,7 @@ async def test_stages_are_stopped_in_reverse_and_the_deaf_are_killed(
     )
     async with Supervisor(register=register, output=screen.output) as supervisor:
         await supervisor.start(python("first", polite, settle=0.1))
-        await supervisor.start(python("second", deaf, settle=0.1, stop_timeout=0.5))
+        await supervisor.start(python("second", deaf, settle=0.1, stop_timeout=3))
         await screen.shows("| up", times=2)
         pids = [record.pid for record in register.children()]
     assert screen.text.index("second   | what?") < screen.text.index("first    | bye")
